@@ -1,0 +1,142 @@
+// What the hardware gives without us: the plain loops that the library is measured against. One process, driven line
+// by line, so that its runs can alternate with ours.
+//
+//   plain_io FILES BYTES THREADS BLOCK
+//   > store DIR     writes FILES new files of 4096 + BYTES, BLOCK bytes a call, from FILES × BYTES of memory
+//   > load DIR      reads them back into that memory
+//   > stat PATHS    one stat for each path of a list (a file, a path a line)
+//   > headers DIR   finds every data file below DIR and reads its first 4096 bytes
+// Each line answers with the seconds it took. Files are handed to threads one by one.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+constexpr size_t kHeader = 4096;
+size_t files, bytes, threads, block;
+char* memory;
+
+double timed(size_t count, size_t step, const std::function<void(size_t)>& work) {
+  std::atomic<size_t> next{0};
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<std::thread> pool;
+  for (size_t thread = 0; thread < threads; ++thread) {
+    pool.emplace_back([&] {
+      for (;;) {
+        const size_t first = next.fetch_add(step);
+        if (first >= count) return;
+        for (size_t index = first; index < std::min(first + step, count); ++index) work(index);
+      }
+    });
+  }
+  for (std::thread& thread : pool) thread.join();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+void require(bool good, const char* what) {
+  if (good) return;
+  std::perror(what);
+  std::exit(1);
+}
+
+std::string nameOf(const std::string& directory, size_t index) { return directory + "/plain-" + std::to_string(index); }
+
+void store(const std::string& directory, size_t index) {
+  const int fd = open(nameOf(directory, index).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  require(fd >= 0, "open");
+  static const char header[kHeader] = {};
+  require(pwrite(fd, header, kHeader, 0) == static_cast<ssize_t>(kHeader), "pwrite");
+  const char* from = memory + index * bytes;
+  for (size_t at = 0; at < bytes; at += block) {
+    const size_t length = std::min(block, bytes - at);
+    require(pwrite(fd, from + at, length, static_cast<off_t>(kHeader + at)) == static_cast<ssize_t>(length), "pwrite");
+  }
+  require(close(fd) == 0, "close");
+}
+
+void load(const std::string& directory, size_t index) {
+  const int fd = open(nameOf(directory, index).c_str(), O_RDONLY | O_CLOEXEC);
+  require(fd >= 0, "open");
+  char header[kHeader];
+  require(pread(fd, header, kHeader, 0) == static_cast<ssize_t>(kHeader), "pread");
+  char* to = memory + index * bytes;
+  for (size_t at = 0; at < bytes; at += block) {
+    const size_t length = std::min(block, bytes - at);
+    require(pread(fd, to + at, length, static_cast<off_t>(kHeader + at)) == static_cast<ssize_t>(length), "pread");
+  }
+  require(close(fd) == 0, "close");
+}
+
+std::vector<std::string> dataFiles(const std::string& directory) {
+  std::vector<std::string> found;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    if (entry.path().extension() == ".safetensors") found.push_back(entry.path());
+  }
+  return found;
+}
+
+void readHeader(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  require(fd >= 0, "open");
+  char header[kHeader];
+  require(pread(fd, header, kHeader, 0) == static_cast<ssize_t>(kHeader), "pread");
+  require(close(fd) == 0, "close");
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count != 5) return 2;
+  files = std::strtoull(arguments[1], nullptr, 10);
+  bytes = std::strtoull(arguments[2], nullptr, 10);
+  threads = std::strtoull(arguments[3], nullptr, 10);
+  block = std::strtoull(arguments[4], nullptr, 10);
+  memory = static_cast<char*>(mmap(nullptr, files * bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  require(memory != MAP_FAILED, "mmap");
+  for (size_t at = 0; at < files * bytes; at += 4096) memory[at] = static_cast<char>(at >> 12 | 1);
+
+  std::string line;
+  while (std::getline(std::cin, line)) {
+    const std::string what = line.substr(0, line.find(' '));
+    const std::string argument = line.substr(line.find(' ') + 1);
+    double seconds = 0;
+    if (what == "store") {
+      for (size_t index = 0; index < files; ++index) unlink(nameOf(argument, index).c_str());
+      seconds = timed(files, 1, [&](size_t index) { store(argument, index); });
+    } else if (what == "load") {
+      seconds = timed(files, 1, [&](size_t index) { load(argument, index); });
+    } else if (what == "stat") {
+      std::ifstream list(argument);
+      std::vector<std::string> paths;
+      for (std::string path; std::getline(list, path);) paths.push_back(path);
+      seconds = timed(paths.size(), 32, [&](size_t index) {
+        struct stat info {};
+        require(stat(paths[index].c_str(), &info) == 0, "stat");
+      });
+    } else if (what == "headers") {
+      const auto start = std::chrono::steady_clock::now();
+      const std::vector<std::string> paths = dataFiles(argument);
+      seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() +
+                timed(paths.size(), 32, [&](size_t index) { readHeader(paths[index]); });
+    } else {
+      return 2;
+    }
+    std::printf("%.9f\n", seconds);
+    std::fflush(stdout);
+  }
+  return 0;
+}

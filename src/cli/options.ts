@@ -1,0 +1,68 @@
+/** Options that several commands share, and values of options. */
+import type { Command } from '@commander-js/extra-typings';
+import { KVOffloadError } from '../errors.js';
+
+export const BASE = '--base <dir>';
+export const BASE_HELP = 'cache directory, or several with commas between (default: weka_path of the settings)';
+export const VERSION = '--lmcache-version <v>';
+export const VERSION_HELP = 'the LMCache whose files are meant, such as 0.3.9 (default: kv_offload.lmcache_version)';
+export const JSON_OPTION = '--json';
+export const JSON_HELP = 'print JSON';
+
+/** What names a prompt's chunks: options of `keys` and `lookup`. */
+export function addPromptOptions(command: Command) {
+  return command
+    .requiredOption('--model <name>', 'model name as vLLM is given it')
+    .option('--world-size <n>', 'tensor-parallel ranks; 1 for an MLA model', count('--world-size', 1), 1)
+    .option('--worker-id <n>', 'this rank', count('--worker-id', 0), 0)
+    .option('--dtype <name>', "dtype of the KV cache: torch's name, a key's or a header's", 'bfloat16')
+    .option('--algorithm <name>', 'hash algorithm (default: pre_caching_hash_algorithm of the settings)')
+    .option('--seed <s>', 'seed of the hashes (default: PYTHONHASHSEED)')
+    .option('--python-version <v>', "the other side's Python, such as 3.11; for the algorithm builtin")
+    .option(VERSION, VERSION_HELP)
+    .option('--chunk-size <n>', 'tokens a chunk (default: chunk_size of the settings)')
+    .option('--save-unfull-chunk', 'a tail shorter than a chunk is a chunk too (default: save_unfull_chunk)')
+    .option('--no-save-unfull-chunk', 'it is none')
+    .option('--tag <k=v>', 'tag of the keys, in order; may be repeated', collectTag)
+    .option(BASE, BASE_HELP)
+    .option('--fstype <type>', "the cache's filesystem type, which decides the files' suffix (default: looked up)")
+    .option('--tokens <file>', 'tokens: a JSON array, or numbers; - is standard input (default: -)')
+    .option(JSON_OPTION, JSON_HELP);
+}
+
+/** What {@link addPromptOptions} gives. */
+export type PromptOptions = ReturnType<ReturnType<typeof addPromptOptions>['opts']>;
+
+/** A parser of integers from `least` to `most`. */
+export function count(option: string, least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const value = /^[0-9]+$/.test(text) ? Number(text) : NaN;
+    if (value >= least && value <= most) return value;
+    const upTo = most === Number.MAX_SAFE_INTEGER ? 'up' : `to ${most}`;
+    throw bad(`${option} is ${JSON.stringify(text)}; it is an integer from ${least} ${upTo}`);
+  };
+}
+
+/** Dimensions: `2,32,256,1024`, in brackets too. */
+export function parseShape(text: string): number[] {
+  const inner = /^\[(.*)\]$/.exec(text.trim())?.[1] ?? text;
+  return inner.split(',').map((word) => {
+    const dimension = /^[0-9]+$/.test(word.trim()) ? Number(word) : NaN;
+    if (Number.isSafeInteger(dimension) && dimension > 0) return dimension;
+    throw bad(
+      `--shape is ${JSON.stringify(text)}; it is integers from 1 up with commas between, such as 2,32,256,1024`,
+    );
+  });
+}
+
+function collectTag(text: string, tags: (readonly [string, string])[] = []): (readonly [string, string])[] {
+  const at = text.indexOf('=');
+  if (at < 1) throw bad(`--tag is ${JSON.stringify(text)}; it is name=value`);
+  const name = text.slice(0, at);
+  if (tags.some(([other]) => other === name)) throw bad(`--tag ${name} is given twice`);
+  return [...tags, [name, text.slice(at + 1)]];
+}
+
+function bad(what: string): KVOffloadError {
+  return new KVOffloadError('KVO_ARGUMENT_INVALID', what);
+}

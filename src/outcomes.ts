@@ -1,0 +1,132 @@
+/** What a batch answered, operation by operation, with errors that say what to do. */
+import { constants } from 'node:os';
+import { type ErrorCode, KVOffloadError } from './errors.js';
+import type { Plan } from './plan.js';
+
+/** The native words; native/index.d.cts. */
+interface NativeWords {
+  readonly words: BigInt64Array;
+  readonly headers: Uint8Array;
+  readonly sums: BigUint64Array;
+}
+
+const NAMES = ['done', 'absent', 'exists', 'failed', 'aborted', 'stuck', 'size-mismatch'] as const;
+
+/** What became of one operation. `size-mismatch`: the file is not as long as the segments and a header. */
+export type OutcomeName = (typeof NAMES)[number];
+
+/** Words an operation, and their halves: reading those spares a bigint each. Every platform of ours is little-endian. */
+const WORDS = 4;
+const HALVES = 2 * WORDS;
+const ABORTED = 4n;
+
+/** errno → code, and what the user can do. */
+const REMEDIES: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  ENOSPC: ['KVO_NO_SPACE', 'free space on the filesystem or raise its quota'],
+  EDQUOT: ['KVO_NO_SPACE', 'raise the quota or remove chunks'],
+  EROFS: ['KVO_READ_ONLY', 'mount the filesystem for writing, or choose another weka_path'],
+  EACCES: ['KVO_PERMISSION', 'give this process’s user the right to it'],
+  EPERM: ['KVO_PERMISSION', 'give this process’s user the right to it'],
+  EMFILE: ['KVO_TOO_MANY_FILES', 'raise the limit (ulimit -n), or lower kv_offload.open_files'],
+  ENFILE: ['KVO_TOO_MANY_FILES', 'the system is out of file descriptors: raise fs.file-max'],
+  ENOENT: ['KVO_PATH_UNUSABLE', 'the cache directory is gone: is the filesystem still mounted?'],
+  ENOTDIR: ['KVO_PATH_UNUSABLE', 'a file stands where a directory of the cache should be: move it away'],
+  EISDIR: ['KVO_PATH_UNUSABLE', 'something that is no regular file has the chunk’s name: move it away'],
+};
+const STUCK_REMEDY = 'the filesystem does not answer: look at its mount, or raise blocking_timeout_secs';
+
+/** The outcomes of one batch. */
+export class Outcomes {
+  /** Header bytes as read, 4096 an operation. */
+  readonly headers: Uint8Array;
+  /** Block sums of what was read, for the operations that asked for them, one after the other. */
+  readonly sums: BigUint64Array;
+  /** How many operations the batch had. */
+  readonly count: number;
+  readonly #halves: Uint32Array;
+  readonly #plan: Plan;
+  #paths: readonly string[] | undefined;
+  readonly #steps: readonly string[];
+  readonly #closed: boolean;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(
+    answer: NativeWords,
+    plan: Plan,
+    steps: readonly string[],
+    closed: boolean,
+    signal: AbortSignal | undefined,
+  ) {
+    const { buffer, byteOffset, length } = answer.words;
+    this.#halves = new Uint32Array(buffer, byteOffset, length * 2);
+    this.count = plan.kinds.length;
+    this.headers = answer.headers;
+    this.sums = answer.sums;
+    this.#plan = plan;
+    this.#steps = steps;
+    this.#closed = closed;
+    this.#signal = signal;
+  }
+
+  /** Outcomes of a batch that was never begun. */
+  static aborted(plan: Plan, closed: boolean, signal: AbortSignal | undefined): Outcomes {
+    const words = new BigInt64Array(plan.kinds.length * WORDS);
+    for (let at = 0; at < words.length; at += WORDS) words[at] = ABORTED;
+    return new Outcomes({ words, headers: new Uint8Array(0), sums: new BigUint64Array(0) }, plan, [], closed, signal);
+  }
+
+  outcome(operation: number): OutcomeName {
+    const name = NAMES[this.#low(operation, 0)];
+    if (name === undefined) throw new RangeError(`operation ${operation} has no outcome`);
+    return name;
+  }
+
+  /** The errno of a failure, else 0. A probe's: the one that refused a file. */
+  errno(operation: number): number {
+    return this.#low(operation, 1);
+  }
+
+  /** File size for exists and size-mismatch, payload bytes moved for the rest. */
+  bytes(operation: number): number {
+    return this.#low(operation, 2) + this.#half(operation * HALVES + 5) * 2 ** 32;
+  }
+
+  /** How the payload moved. */
+  via(operation: number): 'nothing' | 'buffered' | 'direct' {
+    return (['nothing', 'buffered', 'direct'] as const)[this.#low(operation, 3) & 0xff] ?? 'nothing';
+  }
+
+  /** Why the operation did not do what it should; for the outcomes failed, aborted and stuck. */
+  error(operation: number): KVOffloadError {
+    // Kept: every operation of a batch may have failed.
+    this.#paths ??= this.#plan.paths.split('\0');
+    const path = this.#paths[operation] ?? '';
+    const outcome = this.outcome(operation);
+    if (outcome === 'aborted') {
+      return this.#closed
+        ? new KVOffloadError('KVO_CLOSED', `${path}: dropped, since the engine was closed`)
+        : new KVOffloadError('KVO_ABORTED', `${path}: dropped, since its AbortSignal fired`, this.#signal?.reason);
+    }
+    const name = errnoName(this.errno(operation));
+    const step = this.#steps[this.#low(operation, 3) >> 8] ?? 'none';
+    // Given up by the engine; an ETIMEDOUT of the filesystem's own comes from a step.
+    if (step === 'none') return new KVOffloadError('KVO_IO_STUCK', `${path}: did not finish in time; ${STUCK_REMEDY}`);
+    const [code, remedy] = REMEDIES[name] ?? ['KVO_IO', 'look at the filesystem and the kernel’s log'];
+    return new KVOffloadError(code, `${path}: ${step} failed with ${name}; ${remedy}`);
+  }
+
+  #low(operation: number, word: number): number {
+    return this.#half(operation * HALVES + word * 2);
+  }
+
+  #half(at: number): number {
+    return this.#halves[at] ?? NaN;
+  }
+}
+
+/** `ENOSPC` for 28. Node's getSystemErrorName knows libuv's errors alone, EDQUOT not among them. */
+export function errnoName(errno: number): string {
+  if (errno === 0) return 'no error';
+  const [name] = Object.entries(constants.errno).find(([, number]) => number === errno) ?? [];
+  return name ?? `errno ${errno}`;
+}

@@ -1,0 +1,370 @@
+/** The facade: one engine a model and process, on as many base paths as are configured. */
+import type { Tokens } from '../chunks.js';
+import type { Config } from '../config/index.js';
+import { KVOffloadError } from '../errors.js';
+import { configuredNoneHash } from '../hash/index.js';
+import { Transfer, type TransferOptions } from '../transfer.js';
+import { Arena, type LeaseOptions, MemoryRegion, type Slot } from './arena.js';
+import { type Base, openBase } from './bases.js';
+import { traced } from './channels.js';
+import { ChunkFiles, type ListedChunk, type ReadChunk, type TensorInfo, type WriteOptions } from './chunk-files.js';
+import { transferOptions } from './options.js';
+import type { ChunkSet } from './chunk-set.js';
+import { lookup } from './lookup.js';
+import { usableBytes } from './memory.js';
+import { Model } from './model.js';
+import { Prompt } from './prompt.js';
+import { retrieve } from './retrieve.js';
+import { type Counters, type Session, Suspects } from './session.js';
+import { storeChunks } from './store-chunks.js';
+import { type TransportInfo, checkTransport, describeTransport } from './transport.js';
+import type { CallOptions, ChunkMemory, ModelDescription, RetrieveResult, StoreResult } from './types.js';
+import { generationOf, shardPath } from '../layout/index.js';
+
+/** Tokens, or what {@link KVCacheEngine.prepare} made of them. */
+export type PromptLike = Tokens | Prompt;
+
+/** What {@link KVCacheEngine.close} found stuck in the kernel: system call, path and time. */
+export interface CloseReport {
+  readonly stuck: readonly string[];
+}
+
+/** Numbers of an engine since it was opened. */
+export interface EngineStats extends Readonly<Counters> {
+  /** Slots of the registered buffer, and how many can be leased now. */
+  readonly slots: { readonly total: number; readonly available: number };
+  /** The I/O threads' own counters; bytes by how they moved. */
+  readonly io: Readonly<Record<string, number>>;
+}
+
+/**
+ * Keeps a model's KV cache in files, and brings it back.
+ *
+ * ```ts
+ * await using engine = await KVCacheEngine.open(await loadConfig(), {
+ *   modelName: 'meta-llama/Llama-3.1-8B-Instruct',
+ *   kvDtype: 'bfloat16',
+ *   kvShape: [32, 2, 256, 8, 128],
+ * });
+ * const cached = await engine.lookup(tokens);
+ * const slots = await engine.lease(cached / 256);
+ * const { tokens: usable } = await engine.retrieve(tokens, slots);
+ * ```
+ *
+ * `store` and `retrieve` reject only for what concerns the whole call: bad arguments, a closed engine. What goes wrong
+ * with a chunk, an abort included, is that chunk's outcome.
+ */
+export class KVCacheEngine implements AsyncDisposable {
+  /** How bytes move, and why so. */
+  readonly transport: TransportInfo;
+  /** The base paths as they were found; reads look at all of them. */
+  readonly paths: readonly Base[];
+  /** The configuration it was opened with. */
+  readonly config: Config;
+  readonly #session: Session;
+  readonly #arena: Arena;
+  readonly #files: ChunkFiles;
+  #closing: Promise<CloseReport> | undefined;
+
+  private constructor(session: Session, arena: Arena) {
+    this.#session = session;
+    this.#arena = arena;
+    this.#files = new ChunkFiles(session.transfer, session.bases, session.writeBase, session.config);
+    this.config = session.config;
+    this.paths = session.bases;
+    this.transport = describeTransport(session.config, session.bases);
+  }
+
+  /**
+   * Opens an engine. Makes missing base directories, and tries what works in them with a temporary file.
+   *
+   * @param config - from `loadConfig()`
+   * @param model - whose KV cache it is
+   * @throws KVOffloadError `KVO_MODEL_INVALID`, `KVO_DTYPE_UNKNOWN`, `KVO_PATH_UNUSABLE`, `KVO_PERMISSION`,
+   *   `KVO_READ_ONLY`, `KVO_CONFIG_INVALID_VALUE` (a buffer smaller than a chunk), `KVO_TRANSPORT_UNAVAILABLE`,
+   *   `KVO_UNSUPPORTED`, `KVO_NATIVE_MISSING`, `KVO_IO_STUCK`
+   */
+  static async open(config: Config, model: ModelDescription): Promise<KVCacheEngine> {
+    return this.openWith(config, model, {});
+  }
+
+  /** @internal For tests: with system calls that fail. */
+  static async openWith(
+    config: Config,
+    model: ModelDescription,
+    internals: Pick<TransferOptions, 'faults'>,
+  ): Promise<KVCacheEngine> {
+    checkTransport(config);
+    const checked = new Model(model, config);
+    const none = configuredNoneHash(config);
+    const generation = generationOf(config.lmcacheVersion);
+    const transfer = new Transfer({ ...transferOptions(config), ...internals });
+    try {
+      const leaseMs = config.maxAllocAttempts * config.allocationAttemptDelaySecs * 1000;
+      const arena = new Arena(transfer, config.bufferMiB, checked.tensor(config.chunkSize).bytes, leaseMs);
+      const bases = await Promise.all(config.paths.map((path) => openBase(transfer, path, generation)));
+      const session: Session = {
+        config,
+        model: checked,
+        noneHash: none,
+        transfer,
+        bases,
+        writeBase: config.paths.indexOf(shardPath(config.paths, config.deviceIndex)),
+        counters: newCounters(),
+        suspects: new Suspects(),
+      };
+      return new KVCacheEngine(session, arena);
+    } catch (error) {
+      await transfer.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Hashes and names a prompt's chunks once, for several calls.
+   *
+   * @throws KVOffloadError `KVO_TOKENS_INVALID`, `KVO_MASK_INVALID`, `KVO_ARGUMENT_INVALID`, `KVO_KEY_INVALID`
+   */
+  prepare(tokens: Tokens, options: Omit<CallOptions, 'signal'> = {}): Prompt {
+    return new Prompt(this.#session, tokens, options);
+  }
+
+  /**
+   * The longest cached prefix, in tokens, skipped ones included: a multiple of chunk_size, but for a short tail where
+   * save_unfull_chunk is set. Fewer than min_retrieve_tokens count as none.
+   *
+   * It asks for files of the right name and size; a chunk that turns out corrupt, or another prompt's, is seen by
+   * {@link retrieve}.
+   *
+   * @throws KVOffloadError as {@link prepare}; `KVO_CLOSED`, `KVO_ABORTED`; `KVO_IO` and its kin where the filesystem
+   *   does not answer
+   */
+  async lookup(prompt: PromptLike, options: CallOptions = {}): Promise<number> {
+    const prepared = this.#prepared(prompt, options);
+    return traced('lookup', prepared, () => lookup(this.#session, prepared, options.signal));
+  }
+
+  /**
+   * Stores a prompt's first `sources.length` chunks (after the skipped ones). One that exists is not written again.
+   *
+   * @param sources - each chunk's memory: a slot, a typed array, or a list of parts
+   * @throws KVOffloadError as {@link prepare}; `KVO_CLOSED`, `KVO_ARGUMENT_INVALID`, `KVO_MEMORY_INVALID`,
+   *   `KVO_SHAPE_MISMATCH`, `KVO_SLOT_RELEASED`, `KVO_KEY_TOO_LONG`
+   */
+  async store(prompt: PromptLike, sources: readonly ChunkMemory[], options: CallOptions = {}): Promise<StoreResult> {
+    const prepared = this.#prepared(prompt, options);
+    return this.#store(prepared, this.#wholeSet(prepared, 'store'), sources, options);
+  }
+
+  /**
+   * Reads a prompt's first `targets.length` chunks (after the skipped ones) into `targets`. `tokens` of the result is
+   * the usable prefix: it ends at the first chunk that is not a hit. What a target of another outcome holds is
+   * undefined.
+   *
+   * @param targets - each chunk's memory: a slot, a typed array, or a list of parts
+   * @throws KVOffloadError as {@link store}
+   */
+  async retrieve(
+    prompt: PromptLike,
+    targets: readonly ChunkMemory[],
+    options: CallOptions = {},
+  ): Promise<RetrieveResult> {
+    const prepared = this.#prepared(prompt, options);
+    return this.#retrieve(prepared, this.#wholeSet(prepared, 'retrieve'), targets, options);
+  }
+
+  /**
+   * As {@link store}, one layer of each chunk: with `use_layerwise`, every layer is an object of its own, `[T, 2, H·D]`.
+   * A chunk counts as cached when all its layers are.
+   *
+   * @param layer - from 0
+   */
+  async storeLayer(
+    prompt: PromptLike,
+    layer: number,
+    sources: readonly ChunkMemory[],
+    options: CallOptions = {},
+  ): Promise<StoreResult> {
+    const prepared = this.#prepared(prompt, options);
+    return this.#store(prepared, this.#layerSet(prepared, layer), sources, options);
+  }
+
+  /**
+   * As {@link retrieve}, one layer of each chunk.
+   *
+   * @param layer - from 0
+   */
+  async retrieveLayer(
+    prompt: PromptLike,
+    layer: number,
+    targets: readonly ChunkMemory[],
+    options: CallOptions = {},
+  ): Promise<RetrieveResult> {
+    const prepared = this.#prepared(prompt, options);
+    return this.#retrieve(prepared, this.#layerSet(prepared, layer), targets, options);
+  }
+
+  /**
+   * Leases slots of the registered buffer, waiting for all of them at once.
+   *
+   * @throws KVOffloadError `KVO_BUSY` at the deadline, `KVO_ABORTED`, `KVO_CLOSED`, `KVO_ARGUMENT_INVALID`
+   */
+  lease(count: number, options: LeaseOptions = {}): Promise<Slot[]> {
+    return this.#arena.lease(count, options);
+  }
+
+  /**
+   * Registers memory of the caller's, to name parts of it in any call. Transferring its buffer while a call uses it is
+   * misuse: the bytes then go to memory that is no longer anyone's.
+   *
+   * @throws KVOffloadError `KVO_MEMORY_INVALID`, `KVO_CLOSED`
+   */
+  register(memory: ArrayBufferLike | NodeJS.ArrayBufferView): MemoryRegion {
+    this.#checkOpen();
+    return new MemoryRegion(this.#session.transfer, usableBytes(memory, 'the memory to register'));
+  }
+
+  /** Reads one chunk by key or path. See {@link ChunkFiles.readChunk}. */
+  async readChunk(chunk: { readonly key: string } | { readonly path: string }): Promise<ReadChunk> {
+    this.#checkOpen();
+    return this.#files.readChunk(chunk);
+  }
+
+  /** Writes one chunk by key. See {@link ChunkFiles.writeChunk}. */
+  async writeChunk(
+    key: string,
+    tensor: TensorInfo,
+    bytes: NodeJS.ArrayBufferView,
+    options: WriteOptions = {},
+  ): Promise<'stored' | 'exists'> {
+    this.#checkOpen();
+    return this.#files.writeChunk(key, tensor, bytes, options);
+  }
+
+  /** Every chunk below the base paths, of any model. See {@link ChunkFiles.listChunks}. */
+  listChunks(): AsyncGenerator<ListedChunk, void, undefined> {
+    this.#checkOpen();
+    return this.#files.listChunks();
+  }
+
+  /** Numbers since the engine was opened. */
+  stats(): EngineStats {
+    return {
+      ...this.#session.counters,
+      slots: { total: this.#arena.capacity, available: this.#arena.available },
+      io: this.#session.transfer.stats(),
+    };
+  }
+
+  /**
+   * Refuses new work, drops what is queued, waits for what is in flight, at most blocking_timeout_secs a system call,
+   * and frees. Idempotent.
+   */
+  close(): Promise<CloseReport> {
+    this.#arena.close();
+    this.#closing ??= this.#session.transfer.close().then((stuck) => ({ stuck }));
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #store(
+    prompt: Prompt,
+    set: ChunkSet,
+    sources: readonly ChunkMemory[],
+    { signal }: CallOptions,
+  ): Promise<StoreResult> {
+    checkCount(set, sources, 'sources');
+    return traced('store', prompt, () => storeChunks(this.#session, set, sources, signal));
+  }
+
+  #retrieve(
+    prompt: Prompt,
+    set: ChunkSet,
+    targets: readonly ChunkMemory[],
+    { signal }: CallOptions,
+  ): Promise<RetrieveResult> {
+    checkCount(set, targets, 'targets');
+    return traced('retrieve', prompt, () => retrieve(this.#session, set, targets, signal));
+  }
+
+  #wholeSet(prompt: Prompt, call: string): ChunkSet {
+    const [set] = prompt.sets;
+    if (set !== undefined && !this.config.useLayerwise) return set;
+    throw new KVOffloadError(
+      'KVO_ARGUMENT_INVALID',
+      `use_layerwise is true: call ${call}Layer() for each layer, or set it to false`,
+    );
+  }
+
+  #layerSet(prompt: Prompt, layer: number): ChunkSet {
+    if (!this.config.useLayerwise) {
+      throw new KVOffloadError(
+        'KVO_ARGUMENT_INVALID',
+        'use_layerwise is false, so that chunks hold all layers; set it to true',
+      );
+    }
+    const set = prompt.sets[layer];
+    if (set !== undefined) return set;
+    throw new KVOffloadError(
+      'KVO_ARGUMENT_INVALID',
+      `layer is ${String(layer)}; it is an integer from 0 to ${prompt.sets.length - 1}`,
+    );
+  }
+
+  #prepared(prompt: PromptLike, options: CallOptions): Prompt {
+    this.#checkOpen();
+    if (!(prompt instanceof Prompt)) return this.prepare(prompt, options);
+    if (!prompt.isOf(this.#session)) {
+      throw new KVOffloadError(
+        'KVO_ARGUMENT_INVALID',
+        'the prompt was prepared by another engine; prepare it with this one',
+      );
+    }
+    if (options.skipTokens !== undefined || options.tags !== undefined) {
+      throw new KVOffloadError(
+        'KVO_ARGUMENT_INVALID',
+        'skipTokens and tags of a prepared prompt are those given to prepare()',
+      );
+    }
+    return prompt;
+  }
+
+  #checkOpen(): void {
+    if (this.#closing) throw new KVOffloadError('KVO_CLOSED', 'the engine is closed; open another');
+  }
+}
+
+function checkCount(set: ChunkSet, memory: readonly ChunkMemory[], what: string): void {
+  if (!Array.isArray(memory)) {
+    throw new KVOffloadError('KVO_ARGUMENT_INVALID', `${what} is no array; pass one entry a chunk`);
+  }
+  if (memory.length > set.chunks.length) {
+    throw new KVOffloadError(
+      'KVO_ARGUMENT_INVALID',
+      `${memory.length} ${what} for ${set.chunks.length} chunks; pass one a chunk (a tail shorter than chunk_size is a chunk only with save_unfull_chunk)`,
+    );
+  }
+}
+
+function newCounters(): Counters {
+  return {
+    lookups: 0,
+    lookedUp: 0,
+    found: 0,
+    hits: 0,
+    misses: 0,
+    corrupt: 0,
+    collisions: 0,
+    unverified: 0,
+    retrieveFailed: 0,
+    stored: 0,
+    exists: 0,
+    dropped: 0,
+    storeFailed: 0,
+    bytesRetrieved: 0,
+    bytesStored: 0,
+  };
+}

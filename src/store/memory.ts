@@ -1,0 +1,148 @@
+/** What a caller hands in as a chunk's memory → segments that the native engine takes. */
+import { types } from 'node:util';
+import { KVOffloadError } from '../errors.js';
+import { OWN_MEMORY, type Segment } from '../plan.js';
+import { MemoryRegion, Slot } from './arena.js';
+import type { Transfer } from '../transfer.js';
+import type { ChunkMemory, MemoryPart } from './types.js';
+
+/** The memory of one batch: segments a chunk, and the buffers and slots that must stay until it settles. */
+export class BatchMemory {
+  /** The caller's own buffers, which segments name from OWN_MEMORY up. */
+  readonly buffers: Uint8Array[] = [];
+  readonly #slots: { readonly slot: Slot; readonly chunk: number }[] = [];
+  readonly #transfer: Transfer;
+
+  /** @param transfer - where slots and regions must be registered */
+  constructor(transfer: Transfer) {
+    this.#transfer = transfer;
+  }
+
+  /**
+   * The segments of one chunk.
+   *
+   * @param chunk - what the batch calls it, in {@link settle} and messages
+   * @param bytes - what the chunk's shape and dtype take; the memory must have exactly as many, a slot at least
+   * @throws KVOffloadError `KVO_MEMORY_INVALID`, `KVO_SHAPE_MISMATCH`, `KVO_SLOT_RELEASED`
+   */
+  resolve(chunk: number, memory: ChunkMemory, bytes: number): Segment[] {
+    const parts = Array.isArray(memory) ? (memory as readonly MemoryPart[]) : [memory as MemoryPart];
+    const segments: Segment[] = [];
+    let left = bytes;
+    for (const part of parts) {
+      const segment = this.#segment(chunk, part, left);
+      left -= segment.length;
+      segments.push(segment);
+    }
+    if (left !== 0) {
+      throw new KVOffloadError(
+        'KVO_SHAPE_MISMATCH',
+        `the memory of chunk ${chunk} has ${bytes - left} bytes, but its shape and dtype take ${bytes}; pass as many`,
+      );
+    }
+    return segments;
+  }
+
+  /** Marks the slots as in use; from here on {@link settle} must follow. */
+  begin(): void {
+    for (const { slot } of this.#slots) slot.use();
+  }
+
+  /** @param stuck - whether a chunk's memory may still be written to */
+  settle(stuck: (chunk: number) => boolean): void {
+    for (const { slot, chunk } of this.#slots) slot.unuse(stuck(chunk));
+  }
+
+  #segment(chunk: number, part: MemoryPart, left: number): Segment {
+    if (part instanceof Slot) return this.#ofSlot(chunk, part, 0, Math.min(part.bytes.byteLength, left));
+    if (ArrayBuffer.isView(part)) return this.#ofView(chunk, part, 0, undefined);
+    const { memory, offset = 0, length } = checkPart(chunk, part);
+    if (memory instanceof Slot) return this.#ofSlot(chunk, memory, offset, length);
+    if (memory instanceof MemoryRegion) {
+      if (!memory.isOf(this.#transfer))
+        throw strange(
+          chunk,
+          'a region that was released, whose buffer was transferred, or that is registered at another engine',
+        );
+      return { region: memory.region, ...within(chunk, memory.byteLength, offset, length) };
+    }
+    return this.#ofView(chunk, memory, offset, length);
+  }
+
+  #ofSlot(chunk: number, slot: Slot, offset: number, length: number | undefined): Segment {
+    if (!slot.isOf(this.#transfer)) throw strange(chunk, 'a slot of another engine');
+    const range = within(chunk, slot.bytes.byteLength, offset, length);
+    this.#slots.push({ slot, chunk });
+    return { region: slot.region, offset: slot.offset + range.offset, length: range.length };
+  }
+
+  #ofView(chunk: number, view: NodeJS.ArrayBufferView, offset: number, length: number | undefined): Segment {
+    const bytes = usableBytes(view, `the memory of chunk ${chunk}`);
+    const range = within(chunk, bytes.byteLength, offset, length);
+    this.buffers.push(bytes);
+    return { region: OWN_MEMORY + this.buffers.length - 1, ...range };
+  }
+}
+
+/**
+ * The bytes of a buffer or of a view.
+ *
+ * @param what - what a message calls it
+ * @throws KVOffloadError `KVO_MEMORY_INVALID` for no such thing, one of no bytes, or one whose memory may move
+ */
+export function usableBytes(memory: ArrayBufferLike | NodeJS.ArrayBufferView, what: string): Uint8Array {
+  const buffer = ArrayBuffer.isView(memory) ? memory.buffer : memory;
+  if (!types.isAnyArrayBuffer(buffer)) {
+    throw new KVOffloadError('KVO_MEMORY_INVALID', `${what} is none; pass a typed array or a buffer`);
+  }
+  const { resizable, growable } = buffer as {
+    resizable?: boolean;
+    growable?: boolean;
+  };
+  if (resizable === true || growable === true) {
+    throw new KVOffloadError('KVO_MEMORY_INVALID', `${what} is a view of a resizable buffer; use one of fixed length`);
+  }
+  if (lengthOf(memory) === 0) {
+    throw new KVOffloadError('KVO_MEMORY_INVALID', `${what} has no bytes: it is empty, or its buffer was transferred`);
+  }
+  if (!ArrayBuffer.isView(memory)) return new Uint8Array(memory);
+  return new Uint8Array(memory.buffer, memory.byteOffset, memory.byteLength);
+}
+
+/** A DataView of a transferred buffer throws where everything else says 0. */
+function lengthOf(memory: ArrayBufferLike | NodeJS.ArrayBufferView): number {
+  try {
+    return memory.byteLength;
+  } catch {
+    return 0;
+  }
+}
+
+function strange(chunk: number, what: string): KVOffloadError {
+  return new KVOffloadError('KVO_MEMORY_INVALID', `the memory of chunk ${chunk} is ${what}; use this engine’s own`);
+}
+
+function checkPart(chunk: number, part: unknown): Exclude<MemoryPart, Slot | NodeJS.ArrayBufferView> {
+  const { memory } = (part ?? {}) as { memory?: unknown };
+  if (memory instanceof Slot || memory instanceof MemoryRegion || ArrayBuffer.isView(memory)) {
+    return part as Exclude<MemoryPart, Slot | NodeJS.ArrayBufferView>;
+  }
+  throw new KVOffloadError(
+    'KVO_MEMORY_INVALID',
+    `the memory of chunk ${chunk} is none; pass a slot, a typed array, or a list of such and of { memory, offset, length }`,
+  );
+}
+
+function within(chunk: number, size: number, offset: number, length = size - offset) {
+  const inside =
+    Number.isSafeInteger(offset) &&
+    Number.isSafeInteger(length) &&
+    offset >= 0 &&
+    length >= 0 &&
+    offset + length <= size;
+  if (inside) return { offset, length };
+  throw new KVOffloadError(
+    'KVO_MEMORY_INVALID',
+    `the memory of chunk ${chunk}: ${length} bytes from ${offset} lie outside of its ${size} bytes`,
+  );
+}

@@ -1,0 +1,34 @@
+import { defineConfig } from 'vitest/config';
+
+// What a user's shell sets must not change what the tests see; they inherit this process's environment.
+for (const name of Object.keys(process.env)) {
+  if (/^(LMCACHE_|PYTHONHASHSEED$|KV_OFFLOAD_(?!ADDON$|INTEROP_))/.test(name))
+    Reflect.deleteProperty(process.env, name);
+}
+
+/** A folder of tests. Groups run one after the other, so that the heavy ones do not disturb the others. */
+const folder = (name: string, group: number, seconds: number) => ({
+  extends: true as const,
+  test: {
+    name,
+    include: [`test/${name}/**/*.test.ts`],
+    testTimeout: seconds * 1000,
+    hookTimeout: seconds * 1000,
+    sequence: { groupOrder: group },
+  },
+});
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    watch: false,
+    projects: [
+      folder('unit', 0, 30),
+      folder('integration', 1, 60),
+      folder('process', 2, 120),
+      folder('stress', 3, 300),
+      folder('interop', 4, 120),
+    ],
+    coverage: { provider: 'v8', include: ['src/**'], reportsDirectory: 'coverage' },
+  },
+});
