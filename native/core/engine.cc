@@ -179,7 +179,7 @@ void Engine::watch() {
     for (auto running = workers_.begin(); running != workers_.end();) {
       if (running->worker->call.load(std::memory_order_acquire) == Worker::kGone) {
         running->thread.join();
-      } else if (overdue(*running->worker, since)) {
+      } else if (overdue(*running->worker, now, since)) {
         running->thread.detach();
         hanging.push_back(running->worker);
       } else {
@@ -208,10 +208,10 @@ void Engine::watch() {
 }
 
 // True once, for a thread that is in a call for too long: it is then the watchdog's to account for.
-bool Engine::overdue(Worker& worker, int64_t since) const {
+bool Engine::overdue(Worker& worker, int64_t now, int64_t since) const {
   int64_t call = worker.call.load(std::memory_order_acquire);
   const std::chrono::nanoseconds timeout = core_->options.timeout;
-  return call > 0 && coarseNow() - std::max(call, since) > timeout.count() &&
+  return call > 0 && now - std::max(call, since) > timeout.count() &&
          worker.call.compare_exchange_strong(call, Worker::kAbandoned, std::memory_order_acq_rel);
 }
 

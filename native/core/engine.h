@@ -49,7 +49,7 @@ class Engine {
  private:
   void startWorker();
   void watch();
-  bool overdue(Worker& worker, int64_t since) const;
+  bool overdue(Worker& worker, int64_t now, int64_t since) const;
   void giveUp(const std::shared_ptr<Worker>& worker);
 
   const std::shared_ptr<Core> core_;
