@@ -47,7 +47,7 @@ export interface Store {
   readonly path: string;
   readonly segments: readonly Segment[];
   /** Writes the header at `at` and returns where in it the sums go, 0 for none. */
-  readonly writeHeader: (headers: Uint8Array, at: number) => number;
+  readonly writeHeader: (headers: Buffer, at: number) => number;
   /** Bytes of payload one sum covers; 0 sums nothing. */
   readonly sumBlock: number;
   /** fsync before publishing. */
@@ -68,30 +68,25 @@ export function planProbes(directories: readonly string[]): Plan {
 
 /** A batch that reads. `memory` is what segments from {@link OWN_MEMORY} up name. */
 export function planLoads(loads: readonly Load[], memory: readonly Uint8Array[]): Plan {
-  const sumBlock = Uint32Array.from(loads, (load) => (load.sums ? sumBlockBytes(segmentBytes(load.segments)) : 0));
-  return {
-    ...emptyPlan(loads.map((load) => load.path)),
-    ...packSegments(loads),
-    kinds: new Uint8Array(loads.length).fill(OPERATION.load),
-    sumBlock,
-    memory,
-  };
+  const plan = emptyPlan(loads.map((load) => load.path));
+  for (const [i, load] of loads.entries()) {
+    if (load.sums) plan.sumBlock[i] = sumBlockBytes(segmentBytes(load.segments));
+  }
+  plan.kinds.fill(OPERATION.load);
+  return { ...plan, ...packSegments(loads), memory };
 }
 
 /** A batch that writes. */
 export function planStores(stores: readonly Store[], memory: readonly Uint8Array[]): Plan {
-  const headers = new Uint8Array(stores.length * HEADER_BYTES);
-  const sumAt = Uint32Array.from(stores, (store, i) => store.writeHeader(headers, i * HEADER_BYTES));
-  return {
-    ...emptyPlan(stores.map((store) => store.path)),
-    ...packSegments(stores),
-    kinds: new Uint8Array(stores.length).fill(OPERATION.store),
-    headers,
-    sumAt,
-    sumBlock: Uint32Array.from(stores, (store) => store.sumBlock),
-    flags: Uint8Array.from(stores, (store) => (store.sync ? SYNC : 0) | (store.replace ? REPLACE : 0)),
-    memory,
-  };
+  const headers = Buffer.alloc(stores.length * HEADER_BYTES);
+  const plan = emptyPlan(stores.map((store) => store.path));
+  for (const [i, store] of stores.entries()) {
+    plan.sumAt[i] = store.writeHeader(headers, i * HEADER_BYTES);
+    plan.sumBlock[i] = store.sumBlock;
+    plan.flags[i] = (store.sync ? SYNC : 0) | (store.replace ? REPLACE : 0);
+  }
+  plan.kinds.fill(OPERATION.store);
+  return { ...plan, ...packSegments(stores), headers, memory };
 }
 
 /** Bytes of all segments. */
@@ -120,13 +115,21 @@ function packSegments(operations: readonly { readonly segments: readonly Segment
   let count = 0;
   for (const [i, { segments }] of operations.entries()) segmentStart[i + 1] = count += segments.length;
   const packed = new BigUint64Array(count * SEGMENT_WORDS);
+  const halves = new Uint32Array(packed.buffer);
   let at = 0;
   for (const { segments } of operations) {
     for (const { region, offset, length } of segments) {
-      packed[at++] = BigInt(region);
-      packed[at++] = BigInt(offset);
-      packed[at++] = BigInt(length);
+      writeWord(halves, at, region);
+      writeWord(halves, at + 2, offset);
+      writeWord(halves, at + 4, length);
+      at += 2 * SEGMENT_WORDS;
     }
   }
   return { segmentStart, segments: packed };
+}
+
+/** By halves, since a bigint costs an allocation each. Every platform of ours is little-endian. */
+function writeWord(halves: Uint32Array, at: number, value: number): void {
+  halves[at] = value;
+  halves[at + 1] = value / 2 ** 32;
 }

@@ -5,7 +5,7 @@
 import { type HeaderDtype, headerDtype } from '../dtypes.js';
 import { HEADER_BYTES, type TensorDescription, invalid, payloadBytes } from './chunk-header.js';
 import type { HeaderCodec } from './header-codec.js';
-import { readExtras, spellExtras } from './header-extras.js';
+import { readExtras } from './header-extras.js';
 import { type Fail, objectOf, parseJson } from './header-fields.js';
 import { defaultFormat, shapeBytes } from './shapes.js';
 
@@ -38,8 +38,8 @@ const DTYPES: readonly HeaderDtype[] = [
 
 export const BINARY_HEADER: HeaderCodec = {
   word: 1n,
-  encode(out, header) {
-    const { dtype, shape, format, groups, extras } = header;
+  frame(header, extras) {
+    const { dtype, shape, format, groups } = header;
     const index = DTYPES.lastIndexOf(dtype);
     if (index < 0) throw invalid(`its dtype ${dtype} has no number in headers of LMCache before 0.3.12`);
     if (groups !== undefined) throw invalid('headers of LMCache before 0.3.12 hold one tensor');
@@ -47,19 +47,12 @@ export const BINARY_HEADER: HeaderCodec = {
       throw invalid(`headers of LMCache before 0.3.12 hold no fmt, and its shape stands for ${defaultFormat(shape)}`);
     }
     if (shape.length > MOST_DIMENSIONS_WRITTEN) throw invalid(`it has ${shape.length} dimensions`);
-    out.fill(0);
+    const bytes = Buffer.alloc(HEADER_BYTES);
     const words = [1, index, payloadBytes(header), shape.length, ...shape];
-    for (const [i, word] of words.entries()) out.writeBigUInt64LE(BigInt(word), i * WORD);
-    if (extras === undefined) return 0;
-    const { text, sumsIndex } = spellExtras(extras, payloadBytes(header));
-    const json = `{${text}}`;
-    if (json.length > JSON_ROOM) {
-      throw invalid(`its header takes ${json.length} bytes of JSON, and there is room for ${JSON_ROOM}`);
-    }
-    out.write(MAGIC, EXTRAS_AT, 'latin1');
-    out.writeUInt32LE(json.length, EXTRAS_AT + MAGIC.length);
-    out.write(json, JSON_AT, 'latin1');
-    return sumsIndex === 0 ? 0 : JSON_AT + 1 + sumsIndex;
+    for (const [i, word] of words.entries()) bytes.writeBigUInt64LE(BigInt(word), i * WORD);
+    if (!extras) return { bytes, textAt: JSON_AT, start: '', end: '' };
+    bytes.write(MAGIC, EXTRAS_AT, 'latin1');
+    return { bytes, textAt: JSON_AT, start: '{', end: '}', lengthAt: EXTRAS_AT + MAGIC.length };
   },
   decode(bytes, fail) {
     const words = wordReader(bytes, fail);

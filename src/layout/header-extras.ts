@@ -14,20 +14,44 @@ const COUNT = /^(?:0|[1-9][0-9]{0,15})$/;
  * @throws KVOffloadError `KVO_ARGUMENT_INVALID` for extras that no file can have
  */
 export function spellExtras(extras: ChunkExtras, payload: number): { text: string; sumsIndex: number } {
+  const { key, chunkIndex, prefix } = extras;
+  if (chunkIndex !== undefined && (!Number.isSafeInteger(chunkIndex) || chunkIndex < 0)) {
+    throw invalid(`its index ${chunkIndex} is no count`);
+  }
+  if (prefix !== undefined && !PREFIX_DIGEST.test(prefix)) {
+    throw invalid('its prefix digest is not 64 lowercase hex digits');
+  }
+  const text = spellIdentity(key === undefined ? undefined : jsonText(key), chunkIndex, prefix);
+  const { sums, digits } = spellSumsOf(extras, payload);
+  return { text: text + sums, sumsIndex: digits === 0 ? 0 : text.length + digits };
+}
+
+/** The members before the sums: which chunk of which prompt it is. Nothing is checked. */
+export function spellIdentity(
+  jsonKey: string | undefined,
+  chunkIndex: number | undefined,
+  prefix: string | undefined,
+): string {
   let text = '"kv_offload_version": "1"';
-  if (extras.key !== undefined) text += `, "kv_offload_key": ${pythonString(extras.key)}`;
-  if (extras.chunkIndex !== undefined) {
-    if (!Number.isSafeInteger(extras.chunkIndex) || extras.chunkIndex < 0)
-      throw invalid(`its index ${extras.chunkIndex} is no count`);
-    text += `, "kv_offload_chunk": "${extras.chunkIndex}"`;
-  }
-  if (extras.prefix !== undefined) {
-    if (!PREFIX_DIGEST.test(extras.prefix)) throw invalid('its prefix digest is not 64 lowercase hex digits');
-    text += `, "kv_offload_prefix": "${extras.prefix}"`;
-  }
+  if (jsonKey !== undefined) text += `, "kv_offload_key": ${jsonKey}`;
+  if (chunkIndex !== undefined) text += `, "kv_offload_chunk": "${chunkIndex}"`;
+  if (prefix !== undefined) text += `, "kv_offload_prefix": "${prefix}"`;
+  return text;
+}
+
+/**
+ * The members of the sums, with what separates them from those before; an empty text without sums.
+ *
+ * @returns `digits`, where in the text the sums' place begins
+ * @throws KVOffloadError `KVO_ARGUMENT_INVALID`
+ */
+export function spellSumsOf(
+  extras: Pick<ChunkExtras, 'sumBlock' | 'sums'>,
+  payload: number,
+): { sums: string; digits: number } {
   if (extras.sumBlock === undefined) {
     if (extras.sums) throw invalid('it has sums without the size of their blocks');
-    return { text, sumsIndex: 0 };
+    return { sums: '', digits: 0 };
   }
   if (!isSumBlock(extras.sumBlock, payload)) {
     throw invalid(`its sum block of ${extras.sumBlock} bytes does not suit a payload of ${payload}`);
@@ -35,9 +59,9 @@ export function spellExtras(extras: ChunkExtras, payload: number): { text: strin
   const count = sumCount(payload, extras.sumBlock);
   if (extras.sums && extras.sums.length !== count)
     throw invalid(`it has ${extras.sums.length} sums for ${count} blocks`);
-  text += `, "kv_offload_sum_block": "${extras.sumBlock}", "kv_offload_sums": "`;
+  const before = `, "kv_offload_sum_block": "${extras.sumBlock}", "kv_offload_sums": "`;
   const sums = extras.sums ? spellSums(extras.sums) : '0'.repeat(count * SUM_DIGITS);
-  return { text: `${text}${sums}"`, sumsIndex: text.length };
+  return { sums: `${before}${sums}"`, digits: before.length };
 }
 
 /**
@@ -81,8 +105,8 @@ function checkedSums(sumBlock: number, digits: string, payload: number, fail: Fa
   );
 }
 
-/** As json.dumps with its default ensure_ascii: what JSON.stringify leaves as it is beyond `~` is escaped too. */
-function pythonString(text: string): string {
+/** A text in quotes, as json.dumps with its default ensure_ascii: what JSON.stringify leaves as it is beyond `~` is escaped too. */
+export function jsonText(text: string): string {
   return JSON.stringify(text).replace(
     /[\u007f-\uffff]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,

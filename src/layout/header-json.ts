@@ -1,9 +1,9 @@
 /** LMCache's header since 0.3.12: a length word, then JSON padded with spaces, spelled as Python's json.dumps spells it. */
 import { isAscii } from 'node:buffer';
 import { isHeaderDtype } from '../dtypes.js';
-import { type ChunkHeader, HEADER_BYTES, type TensorDescription, invalid, payloadBytes } from './chunk-header.js';
+import { HEADER_BYTES, type TensorDescription, payloadBytes } from './chunk-header.js';
 import type { HeaderCodec } from './header-codec.js';
-import { readExtras, spellExtras } from './header-extras.js';
+import { readExtras } from './header-extras.js';
 import { type Fail, type Fields, objectOf, parseJson, show } from './header-fields.js';
 import { defaultFormat, isMemoryFormat } from './shapes.js';
 
@@ -22,16 +22,15 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  */
 export const JSON_HEADER: HeaderCodec = {
   word: BigInt(JSON_BYTES),
-  encode(out, header) {
-    const { text, sumsIndex } = spell(header);
-    if (text.length > JSON_BYTES) {
-      throw invalid(`its header takes ${text.length} bytes of JSON, and there is room for ${JSON_BYTES}`);
-    }
-    out.writeUInt32LE(JSON_BYTES, 0);
-    out.writeUInt32LE(0, 4);
-    out.write(text, WORD_BYTES, 'latin1');
-    out.fill(SPACE, WORD_BYTES + text.length);
-    return sumsIndex === 0 ? 0 : WORD_BYTES + sumsIndex;
+  frame(header, extras) {
+    const payload = payloadBytes(header);
+    const start =
+      `{"kvcache": {"dtype": "${header.dtype}", "shape": ${list(header.shape)}, "data_offsets": [0, ${payload}], ` +
+      `"fmt": ${header.format}, "__metadata__": {"lmcache_version": "1"${extras ? ', ' : ''}`;
+    const groups = header.groups ? `, "shapes": ${shapes(header.groups)}, "dtypes": ${dtypes(header.groups)}` : '';
+    const bytes = Buffer.alloc(HEADER_BYTES, SPACE);
+    bytes.writeBigUInt64LE(BigInt(JSON_BYTES));
+    return { bytes, textAt: WORD_BYTES, start, end: `}${groups}}}` };
   },
   decode(bytes, fail) {
     const root = objectOf(parseJson(textOf(bytes, fail), 'its JSON', fail), 'its JSON', fail);
@@ -55,20 +54,6 @@ export const JSON_HEADER: HeaderCodec = {
     return { ...first, format, payloadBytes: payload, ...(groups && { groups }), ...(extras && { extras }) };
   },
 };
-
-/** The header's JSON, all ASCII, and where in it the sums begin (0 where there are none). */
-function spell(header: ChunkHeader): { text: string; sumsIndex: number } {
-  const payload = payloadBytes(header);
-  const start =
-    `{"kvcache": {"dtype": "${header.dtype}", "shape": ${list(header.shape)}, "data_offsets": [0, ${payload}], ` +
-    `"fmt": ${header.format}, "__metadata__": {"lmcache_version": "1"`;
-  const groups = header.groups ? `, "shapes": ${shapes(header.groups)}, "dtypes": ${dtypes(header.groups)}` : '';
-  const end = `}${groups}}}`;
-  if (header.extras === undefined) return { text: start + end, sumsIndex: 0 };
-  const { text, sumsIndex } = spellExtras(header.extras, payload);
-  const before = `${start}, `;
-  return { text: before + text + end, sumsIndex: sumsIndex === 0 ? 0 : before.length + sumsIndex };
-}
 
 function list(numbers: readonly number[]): string {
   return `[${numbers.join(', ')}]`;

@@ -7,9 +7,11 @@ import {
   type HeaderKind,
   checkDescription,
   invalid,
+  payloadBytes,
 } from './chunk-header.js';
 import { BINARY_HEADER } from './header-binary.js';
-import type { HeaderCodec } from './header-codec.js';
+import type { HeaderCodec, HeaderFrame } from './header-codec.js';
+import { spellExtras } from './header-extras.js';
 import type { Fail } from './header-fields.js';
 import { JSON_HEADER } from './header-json.js';
 
@@ -22,7 +24,7 @@ export {
   type TensorDescription,
   payloadBytes,
 } from './chunk-header.js';
-export { sumBlockBytes, sumCount } from './sums.js';
+export { SUM_DIGITS, spellSums, sumBlockBytes, sumCount } from './sums.js';
 
 const CODECS: Readonly<Record<HeaderKind, HeaderCodec>> = { json: JSON_HEADER, binary: BINARY_HEADER };
 const KINDS = Object.entries(CODECS) as [HeaderKind, HeaderCodec][];
@@ -52,7 +54,38 @@ export function encodeHeaderInto(
   if (at < 0 || at + HEADER_BYTES > target.length) {
     throw invalid(`its header does not fit at ${at} of ${target.length} bytes`);
   }
-  return CODECS[kind].encode(Buffer.from(target.buffer, target.byteOffset + at, HEADER_BYTES), header);
+  const frame = CODECS[kind].frame(header, header.extras !== undefined);
+  const out = Buffer.from(target.buffer, target.byteOffset + at, HEADER_BYTES);
+  out.set(frame.bytes);
+  if (header.extras === undefined) {
+    writeText(out, 0, frame, '');
+    return 0;
+  }
+  const { text, sumsIndex } = spellExtras(header.extras, payloadBytes(header));
+  writeText(out, 0, frame, text);
+  return sumsIndex === 0 ? 0 : frame.textAt + frame.start.length + sumsIndex;
+}
+
+/** What stands before the payload of chunks of one tensor, but for their extras. @throws as {@link encodeHeader} */
+export function headerFrame(header: Omit<ChunkHeader, 'extras'>, kind: HeaderKind): HeaderFrame {
+  checkDescription(header);
+  return CODECS[kind].frame(header, true);
+}
+
+/**
+ * Writes a frame's text with these extras, and its length where that is said. Returns where it ends, counted from `at`.
+ *
+ * @throws KVOffloadError `KVO_ARGUMENT_INVALID` where it does not fit
+ */
+export function writeText(out: Buffer, at: number, frame: HeaderFrame, extras: string): number {
+  const text = frame.start + extras + frame.end;
+  const room = HEADER_BYTES - frame.textAt;
+  if (text.length > room) {
+    throw invalid(`its header takes ${text.length} bytes of JSON, and there is room for ${room}`);
+  }
+  if (frame.lengthAt !== undefined) out.writeUInt32LE(text.length, at + frame.lengthAt);
+  out.write(text, at + frame.textAt, 'latin1');
+  return frame.textAt + text.length;
 }
 
 /**

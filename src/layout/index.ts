@@ -1,6 +1,7 @@
 /** Key → path, and header bytes ↔ chunk description. */
 export * from './escaping.js';
 export * from './generations.js';
+export * from './header-template.js';
 export * from './header.js';
 export * from './mount.js';
 export * from './paths.js';

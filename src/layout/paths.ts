@@ -3,6 +3,7 @@ import { KVOffloadError } from '../errors.js';
 import { type ChunkHash, pythonText } from '../hash/index.js';
 import { type ChunkKey, type KeyIdentity, formatHash } from '../keys.js';
 import { type Generation, SIDECAR_SUFFIX } from './generations.js';
+import { jsonText } from './header-extras.js';
 
 /** What filesystems allow for one name. */
 const LONGEST_NAME = 255;
@@ -11,6 +12,8 @@ const LONGEST_NAME = 255;
 export interface ChunkNamer {
   /** The key's text. */
   key(chunkHash: ChunkHash): string;
+  /** The key's text in quotes, as headers spell it. */
+  jsonKey(chunkHash: ChunkHash): string;
   /** The data file's path. @throws KVOffloadError `KVO_KEY_TOO_LONG` */
   path(chunkHash: ChunkHash): string;
 }
@@ -26,10 +29,12 @@ export function chunkNamer(generation: Generation, base: string, identity: KeyId
   const { escape } = generation.escaping;
   const start = escape(before);
   const end = escape(after) + suffix;
+  const [jsonStart, jsonEnd] = [jsonText(before).slice(0, -1), jsonText(after).slice(1)];
   const fixedBytes = Buffer.byteLength(start) + Buffer.byteLength(end) + SIDECAR_SUFFIX.length;
   const root = base.endsWith('/') ? base : `${base}/`;
   return {
     key: (chunkHash) => before + formatHash(chunkHash) + after,
+    jsonKey: (chunkHash) => jsonStart + formatHash(chunkHash) + jsonEnd,
     path(chunkHash) {
       const hash = formatHash(chunkHash);
       if (fixedBytes + hash.length > LONGEST_NAME) {

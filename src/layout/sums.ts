@@ -31,7 +31,9 @@ export function isSumBlock(blockBytes: number, payloadBytes: number): boolean {
 
 /** Sums as a header spells them: 16 lowercase hex digits each, the most significant first. */
 export function spellSums(sums: BigUint64Array): string {
-  return Array.from(sums, (sum) => sum.toString(16).padStart(SUM_DIGITS, '0')).join('');
+  const bytes = Buffer.copyBytesFrom(sums);
+  // Little-endian, as every platform of ours.
+  return bytes.swap64().toString('hex');
 }
 
 /** The sums of such a text, or undefined where it is not the text of `count` sums. */

@@ -50,6 +50,11 @@ export class ChunkSet {
     return this.#namer(0).key(chunk.hash);
   }
 
+  /** The same in quotes, as headers spell it. */
+  jsonKey(chunk: PromptChunk): string {
+    return this.#namer(0).jsonKey(chunk.hash);
+  }
+
   /** SHA-256 of the prompt up to the chunk's end, as docs/on-disk-format.md has it. */
   digest(chunk: PromptChunk): string {
     return this.#digest(chunk.index);

@@ -4,6 +4,8 @@ import type { Outcomes } from '../outcomes.js';
 import { type Segment, planLoads } from '../plan.js';
 import { BatchMemory } from './memory.js';
 import type { ChunkSet, PromptChunk } from './chunk-set.js';
+import { OwnHeaders } from './own-headers.js';
+import { inPieces } from './pieces.js';
 import { type Session, SumReader, readOrder } from './session.js';
 import type { ChunkMemory, RetrieveOutcome, RetrieveResult, RetrievedChunk } from './types.js';
 import { compareSums, corrupt, judge } from './verify.js';
@@ -21,6 +23,8 @@ interface Judged {
 }
 
 const MISS: Judged = { outcome: 'miss', verified: false };
+const HIT: Judged = { outcome: 'hit', verified: false };
+const VERIFIED: Judged = { outcome: 'hit', verified: true };
 
 /** Reads the prompt's first `targets.length` chunks into them, from whichever base path has each. */
 export async function retrieve(
@@ -35,17 +39,21 @@ export async function retrieve(
   });
   const judged: Judged[] = wanted.map(() => MISS);
   const stuck = new Set<number>();
+  const own = new OwnHeaders(prompt);
   memory.begin();
   try {
     let missing = [...wanted.keys()];
     for (const base of readOrder(session)) {
       if (missing.length === 0) break;
-      const loaded = await load(session, prompt, base, wanted, missing, memory, signal);
-      for (const [i, verdict, isStuck] of loaded) {
-        // What the first of them said stands, unless another has the chunk: its file there may be sound.
-        if (verdict.outcome === 'hit' || judged[i] === MISS) judged[i] = verdict;
-        if (isStuck) stuck.add(i);
-      }
+      await inPieces(missing, memory.buffers.length, async (piece) => {
+        const loaded = await load(session, prompt, base, wanted, piece, memory, own, signal);
+        for (const [at, i] of piece.entries()) {
+          const verdict = loaded.judged[at] ?? MISS;
+          // What the first base said stands, unless another has the chunk: its file there may be sound.
+          if (verdict.outcome === 'hit' || judged[i] === MISS) judged[i] = verdict;
+          if (loaded.outcomes.outcome(at) === 'stuck') stuck.add(i);
+        }
+      });
       missing = missing.filter((i) => judged[i]?.outcome !== 'hit' && !stuck.has(i));
     }
   } finally {
@@ -54,7 +62,7 @@ export async function retrieve(
   return summarise(session, prompt, wanted, judged);
 }
 
-/** One round: the chunks still missing, below one base path. */
+/** Some of the chunks still missing, below one base path. */
 async function load(
   session: Session,
   prompt: ChunkSet,
@@ -62,19 +70,26 @@ async function load(
   wanted: readonly Wanted[],
   missing: readonly number[],
   memory: BatchMemory,
+  own: OwnHeaders,
   signal: AbortSignal | undefined,
-): Promise<(readonly [number, Judged, boolean])[]> {
+): Promise<{ readonly outcomes: Outcomes; readonly judged: readonly Judged[] }> {
   const paths = prompt.paths(base);
   const sums = session.config.checksums;
   const loads = missing.map((i) => ({ path: paths[i] ?? '', segments: wanted[i]?.segments ?? [], sums }));
   const outcomes = await session.transfer.run(planLoads(loads, memory.buffers), signal);
   const reader = new SumReader(outcomes.sums);
-  return missing.map((i, operation) => {
+  const headers = Buffer.from(outcomes.headers.buffer, outcomes.headers.byteOffset, outcomes.headers.length);
+  const judged = missing.map((i, operation) => {
     const { chunk } = wanted[i] as Wanted;
-    const read = sums ? reader.next(chunk.tensor.bytes) : undefined;
-    const verdict = judgeLoad(session, prompt, chunk, paths[i] ?? '', outcomes, operation, read);
-    return [i, verdict, outcomes.outcome(operation) === 'stuck'] as const;
+    if (sums) reader.next(chunk.tensor.bytes);
+    // As a rule the header is the one that we write: what it says need not be taken apart.
+    if (outcomes.outcome(operation) === 'done') {
+      const same = own.recognise(headers, operation, chunk, sums ? reader.digits : undefined);
+      if (same !== undefined) return same === 'verified' ? VERIFIED : HIT;
+    }
+    return judgeLoad(session, prompt, chunk, paths[i] ?? '', outcomes, operation, sums ? reader.sums : undefined);
   });
+  return { outcomes, judged };
 }
 
 function judgeLoad(
@@ -108,7 +123,7 @@ function judgeLoad(
   }
   const compared = sums === undefined ? undefined : compareSums(path, verdict.header, sums);
   if (compared !== true && compared !== undefined) return bad(compared);
-  return { outcome: 'hit', verified: compared === true };
+  return compared === true ? VERIFIED : HIT;
 }
 
 function summarise(
@@ -132,7 +147,8 @@ function summarise(
     else if (outcome === 'corrupt') counters.corrupt++;
     else counters.retrieveFailed++;
     const { index, start, end, tensor } = chunk;
-    return { index, start, end, outcome, verified, bytes: tensor.bytes, ...(error && { error }) };
+    const result = { index, start, end, outcome, verified, bytes: tensor.bytes };
+    return error === undefined ? result : { ...result, error };
   });
   return { tokens, chunks };
 }

@@ -1,7 +1,7 @@
 /** What the calls of one engine share. */
 import type { Config } from '../config/index.js';
 import type { ChunkHash } from '../hash/index.js';
-import { sumBlockBytes, sumCount } from '../layout/index.js';
+import { SUM_DIGITS, spellSums, sumBlockBytes, sumCount } from '../layout/index.js';
 import type { Transfer } from '../transfer.js';
 import type { Base } from './bases.js';
 import type { Model } from './model.js';
@@ -52,11 +52,11 @@ export class Suspects {
   }
 
   has(path: string): boolean {
-    return this.#paths.has(path);
+    return this.#paths.size > 0 && this.#paths.has(path);
   }
 
   delete(path: string): void {
-    this.#paths.delete(path);
+    if (this.#paths.size > 0) this.#paths.delete(path);
   }
 }
 
@@ -69,16 +69,28 @@ export function readOrder(session: Session): number[] {
 /** Sums of operation after operation, as the engine gives them in one run. */
 export class SumReader {
   readonly #sums: BigUint64Array;
-  #at = 0;
+  /** Of all of them: spelled at once, since a bigint each costs. */
+  #digits: string | undefined;
+  #from = 0;
+  #to = 0;
 
   constructor(sums: BigUint64Array) {
     this.#sums = sums;
   }
 
-  /** The sums of the next payload. */
-  next(payloadBytes: number): BigUint64Array {
-    const count = sumCount(payloadBytes, sumBlockBytes(payloadBytes));
-    this.#at += count;
-    return this.#sums.subarray(this.#at - count, this.#at);
+  /** Goes on to the sums of the next payload. */
+  next(payloadBytes: number): void {
+    this.#from = this.#to;
+    this.#to += sumCount(payloadBytes, sumBlockBytes(payloadBytes));
+  }
+
+  get sums(): BigUint64Array {
+    return this.#sums.subarray(this.#from, this.#to);
+  }
+
+  /** As a header spells them. */
+  get digits(): string {
+    this.#digits ??= spellSums(this.#sums);
+    return this.#digits.slice(this.#from * SUM_DIGITS, this.#to * SUM_DIGITS);
   }
 }

@@ -1,10 +1,12 @@
 /** Writing a prompt's chunks, and saying what became of each. */
 import { KVOffloadError } from '../errors.js';
-import { HEADER_BYTES, encodeHeaderInto, sumBlockBytes } from '../layout/index.js';
+import { HEADER_BYTES, sumBlockBytes } from '../layout/index.js';
 import type { Outcomes } from '../outcomes.js';
 import { type Segment, planStores } from '../plan.js';
 import { BatchMemory } from './memory.js';
 import type { ChunkSet, PromptChunk } from './chunk-set.js';
+import { OwnHeaders } from './own-headers.js';
+import { inPieces } from './pieces.js';
 import type { Session } from './session.js';
 import type { ChunkMemory, ChunkResult, StoreOutcome, StoreResult } from './types.js';
 import { corrupt, judge } from './verify.js';
@@ -21,6 +23,9 @@ interface Became {
   /** A corrupt file has the chunk's name: it can be replaced. */
   readonly replace?: true;
 }
+
+const STORED: Became = { outcome: 'stored' };
+const EXISTS: Became = { outcome: 'exists' };
 
 /** Writes the prompt's chunks from `sources`, one each, to the base path of this process. */
 export async function storeChunks(
@@ -48,14 +53,16 @@ export async function storeChunks(
   const stuck = new Set<number>();
   memory.begin();
   try {
+    const own = new OwnHeaders(prompt);
     const write = async (which: readonly number[], replaceAll: boolean) => {
-      const outcomes = await submit(session, prompt, given, which, memory, replaceAll, signal);
+      const outcomes = await submit(session, own, given, which, memory, replaceAll, signal);
+      const headers = Buffer.from(outcomes.headers.buffer, outcomes.headers.byteOffset, outcomes.headers.length);
       for (const [operation, i] of which.entries()) {
-        became[i] = interpret(session, prompt, given[i] as Given, outcomes, operation);
+        became[i] = interpret(session, prompt, own, given[i] as Given, outcomes, headers, operation);
         if (outcomes.outcome(operation) === 'stuck') stuck.add(i);
       }
     };
-    await write([...given.keys()], false);
+    await inPieces([...given.keys()], memory.buffers.length, (piece) => write(piece, false));
     const corrupt = [...given.keys()].filter((i) => became[i]?.replace === true);
     if (corrupt.length > 0) await write(corrupt, true);
   } finally {
@@ -66,49 +73,51 @@ export async function storeChunks(
 
 function submit(
   session: Session,
-  prompt: ChunkSet,
+  own: OwnHeaders,
   given: readonly Given[],
   which: readonly number[],
   memory: BatchMemory,
   replaceAll: boolean,
   signal: AbortSignal | undefined,
 ): Promise<Outcomes> {
+  const { checksums, sync } = session.config;
   const stores = which.map((i) => {
     const { chunk, path, segments } = given[i] as Given;
-    const { dtype, shape, format, bytes } = chunk.tensor;
-    const sumBlock = session.config.checksums ? sumBlockBytes(bytes) : 0;
-    const extras = {
-      key: prompt.key(chunk),
-      chunkIndex: chunk.index,
-      prefix: prompt.digest(chunk),
-      ...(sumBlock > 0 && { sumBlock }),
-    };
     return {
       path,
       segments,
-      sumBlock,
-      sync: session.config.sync,
+      sumBlock: checksums ? sumBlockBytes(chunk.tensor.bytes) : 0,
+      sync,
       replace: replaceAll || session.suspects.has(path),
-      writeHeader: (headers: Uint8Array, at: number) =>
-        encodeHeaderInto(headers, at, { dtype, shape, format, extras }, prompt.generation.header),
+      writeHeader: (headers: Buffer, at: number) => own.write(headers, at, chunk, checksums),
     };
   });
   return session.transfer.run(planStores(stores, memory.buffers), signal);
 }
 
-function interpret(session: Session, prompt: ChunkSet, given: Given, outcomes: Outcomes, operation: number): Became {
+function interpret(
+  session: Session,
+  prompt: ChunkSet,
+  own: OwnHeaders,
+  given: Given,
+  outcomes: Outcomes,
+  headers: Buffer,
+  operation: number,
+): Became {
   const { chunk, path } = given;
   const outcome = outcomes.outcome(operation);
   if (outcome === 'done') {
     session.suspects.delete(path);
-    return { outcome: 'stored' };
+    return STORED;
   }
   if (outcome === 'aborted') return { outcome: 'dropped', error: outcomes.error(operation) };
   if (outcome !== 'exists') return { outcome: 'failed', error: outcomes.error(operation) };
+  const bytes = HEADER_BYTES + chunk.tensor.bytes;
+  const sized = outcomes.bytes(operation) === bytes;
+  if (sized && own.recognise(headers, operation, chunk, undefined) !== undefined) return EXISTS;
   const expected = { path, key: prompt.key(chunk), tensor: chunk.tensor, digest: () => prompt.digest(chunk) };
   const verdict = judge(outcomes.headers, operation, expected);
-  const bytes = HEADER_BYTES + chunk.tensor.bytes;
-  if (verdict.kind === 'same' && outcomes.bytes(operation) === bytes) return { outcome: 'exists' };
+  if (verdict.kind === 'same' && sized) return EXISTS;
   // Another prompt's chunk, or another model's, has the name: its owner may need it, and this one is not stored.
   if (verdict.kind === 'collision') session.counters.collisions++;
   if (verdict.kind === 'collision' || verdict.kind === 'foreign') return { outcome: 'dropped', error: verdict.error };
@@ -128,7 +137,8 @@ function summarise(session: Session, given: readonly Given[], became: readonly B
     if (outcome === 'stored') counters.bytesStored += chunk.tensor.bytes;
     counters[outcome === 'failed' ? 'storeFailed' : outcome]++;
     const { index, start, end, tensor } = chunk;
-    return { index, start, end, outcome, bytes: tensor.bytes, ...(error && { error }) };
+    const result = { index, start, end, outcome, bytes: tensor.bytes };
+    return error === undefined ? result : { ...result, error };
   });
   return { present, chunks };
 }

@@ -1,0 +1,77 @@
+/** Headers of a prompt's chunks as this library writes them: spelled from one template, and recognised by it. */
+import { KVOffloadError } from '../errors.js';
+import { HEADER_BYTES, type HeaderIdentity, HeaderTemplate, sumBlockBytes } from '../layout/index.js';
+import type { ChunkSet, PromptChunk } from './chunk-set.js';
+import type { ChunkTensor } from './model.js';
+
+interface Templates {
+  /** Throws what `HeaderTemplate` throws. */
+  readonly summed: HeaderTemplate;
+  readonly plain: HeaderTemplate;
+}
+
+/** The headers of one set of chunks, for one call. */
+export class OwnHeaders {
+  readonly #set: ChunkSet;
+  /** All chunks but a short tail have one tensor. */
+  #tensor: ChunkTensor | undefined;
+  #templates: Templates | undefined;
+
+  constructor(set: ChunkSet) {
+    this.#set = set;
+  }
+
+  /**
+   * Writes the header of a chunk; returns where in it the sums' place begins, 0 without sums.
+   *
+   * @throws KVOffloadError `KVO_ARGUMENT_INVALID` for a tensor that headers of the set's generation can't describe
+   */
+  write(headers: Buffer, at: number, chunk: PromptChunk, checksums: boolean): number {
+    const templates = this.#of(chunk.tensor);
+    return (checksums ? templates.summed : templates.plain).write(headers, at, this.#identity(chunk));
+  }
+
+  /**
+   * Whether a file's header is byte for byte the one that this library writes for the chunk: key, prefix digest, dtype,
+   * shape, format and size are then those that `judge` would ask for.
+   *
+   * @param digits - the payload's sums as it was read, in hex; undefined where they were not computed
+   * @returns `verified` where its sums are those; `same` where it has none, or there are none to compare with;
+   *   undefined where the header must be judged by what it says
+   */
+  recognise(
+    headers: Buffer,
+    operation: number,
+    chunk: PromptChunk,
+    digits: string | undefined,
+  ): 'verified' | 'same' | undefined {
+    const at = operation * HEADER_BYTES;
+    try {
+      const { summed, plain } = this.#of(chunk.tensor);
+      // Its digest costs, and LMCache's own headers have none to compare it with.
+      if (!summed.hasExtras(headers, at)) return undefined;
+      const identity = this.#identity(chunk);
+      if (summed.matches(headers, at, identity, digits)) return digits === undefined ? 'same' : 'verified';
+      return plain.matches(headers, at, identity, '') ? 'same' : undefined;
+    } catch (error) {
+      // A chunk that this library can't write in that generation: whoever did, its header says what it is.
+      if (error instanceof KVOffloadError) return undefined;
+      throw error;
+    }
+  }
+
+  #identity(chunk: PromptChunk): HeaderIdentity {
+    return { jsonKey: this.#set.jsonKey(chunk), chunkIndex: chunk.index, prefix: this.#set.digest(chunk) };
+  }
+
+  #of(tensor: ChunkTensor): Templates {
+    if (this.#templates !== undefined && this.#tensor === tensor) return this.#templates;
+    const kind = this.#set.generation.header;
+    this.#templates = {
+      summed: new HeaderTemplate(tensor, sumBlockBytes(tensor.bytes), kind),
+      plain: new HeaderTemplate(tensor, 0, kind),
+    };
+    this.#tensor = tensor;
+    return this.#templates;
+  }
+}
