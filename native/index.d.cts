@@ -4,15 +4,22 @@
  * their bounds.
  */
 
-/** A batch of file operations, as plain arrays of n operations. Copied at submit, but for the memory it names. */
+/** A batch of file operations, as plain arrays of n operations. Copied at submit, but for the memory it names and `headers`. */
 export interface NativePlan {
-  /** n operation kinds: 0 exists, 1 load, 2 store, 3 probe (the path is a directory: a temporary file tells what works there). */
+  /**
+   * n operation kinds: 0 exists, 1 load, 2 store, 3 probe (the path is a directory: a temporary file tells what works
+   * there), 4 probe of cuFile (a directory, for a temporary file, or a file that is only read).
+   */
   kinds: Uint8Array;
   /** n absolute data-file paths joined by NUL. */
   paths: string;
   /** Appended to a data file's path to name its sidecar. */
   sidecarSuffix: string;
-  /** n × 4096 bytes for a plan that stores: what goes before each payload. Empty otherwise. */
+  /**
+   * n × 4096 bytes for a plan that moves bytes, else empty. Stores write theirs before the payload, with sums filled in;
+   * loads read into it, and so do stores whose outcome is exists. Not to be touched until the batch settles, or ever
+   * again where that is stuck. Shared memory, so that nobody can detach it.
+   */
   headers: Uint8Array;
   /** n block sizes in bytes for XXH3-64 sums of the payload; 0 computes none. */
   sumBlock: Uint32Array;
@@ -20,12 +27,19 @@ export interface NativePlan {
   sumAt: Uint32Array;
   /** n + 1 indices into segments / 3: operation i moves segments [segmentStart[i], segmentStart[i + 1]). */
   segmentStart: Uint32Array;
-  /** Triples [region, offset, length]; region ≥ 2^32 names memory[region - 2^32]. */
+  /**
+   * Triples [region, offset, length]; region ≥ 2^32 names memory[region - 2^32]. Region + 2^33: count blocks of `length`
+   * bytes each, at blockOffsets[first …] of a region; the second word is first + count × 2^32.
+   */
   segments: BigUint64Array;
+  /** Bytes from a region's start. */
+  blockOffsets: BigUint64Array;
   /** Memory used by this batch alone; kept alive until the batch settles. */
   memory: readonly Uint8Array[];
-  /** n bit sets: 1 sync (fsync before publishing), 2 replace (publish over an existing file). */
+  /** n bit sets: 1 sync (fsync before publishing), 2 replace (publish over an existing file), 4 device memory through cuFile. */
   flags: Uint8Array;
+  /** What must have happened on the device before the batch begins: a CUevent, or all work on a CUstream so far. */
+  wait?: { event?: bigint; stream?: bigint };
 }
 
 /** What a batch answers, once, for all its operations. */
@@ -34,11 +48,16 @@ export interface NativeOutcomes {
    * n × 4 words [outcome, code, bytes, via]. outcome: 0 done, 1 absent (load, exists), 2 exists (store), 3 failed,
    * 4 aborted, 5 stuck, 6 size mismatch. code: errno of a failure, else 0. bytes: file size for exists (of a store too) and mismatch,
    * payload bytes moved for the rest; a probe's code is the errno
-   * that refused a file, its bytes the one that refused direct I/O + 65536 × the one that refused hard links. via: 0 nothing moved, 1 buffered, 2 direct; bits 8 up: the step that failed (see steps).
+   * that refused a file, its bytes the one that refused direct I/O + 65536 × the one that refused hard links. via: 0 nothing moved, 1 buffered, 2 direct,
+   * 3 staged with buffered I/O, 4 staged with direct I/O, 5 cuFile; bits 8 to 31: the step that failed (see steps); bits 32 up,
+   * of a load that is done: where in its header the run of equal bytes begins that ends it. The code of
+   * a step of CUDA's is a CUresult, of cuFile's an errno or from 5001 up a CUfileOpError. A probe of cuFile answers done,
+   * with step and code where it failed; its bytes: 1 reads went direct, 2 reads went through POSIX, 4 and 8 the same of
+   * writes, 16 cuFile counts at all.
    */
   words: BigInt64Array;
-  /** n × 4096 header bytes as read, for plans that load, and for the stores whose outcome is exists; else empty. */
-  headers: Uint8Array;
+  /** Whether an operation may still write to the batch's memory. */
+  stuck: boolean;
   /** Sums of what was loaded, for operations with a sumBlock, one after the other, ceil(payload / sumBlock) each. */
   sums: BigUint64Array;
 }
@@ -54,17 +73,101 @@ export interface NativeEngineOptions {
   openFiles: number;
   /** A system call that takes longer is given up. */
   timeoutMs: number;
+  /** Without it, device memory is refused. */
+  device?: NativeDeviceSession | undefined;
+  /** Whether memory is registered with cuFile, and operations may ask for it. Needed with a device. */
+  useGds?: boolean | undefined;
+  /** Fail what cuFile refuses, in place of staging it. Needed with a device. */
+  requireGds?: boolean | undefined;
   /** Faults for tests, as native/core/files_faulty.h has them; absent in real use. */
   faults?: string | undefined;
+}
+
+/** A GPU, opened; kept alive by those who hold it. */
+export interface NativeDeviceSession {
+  readonly opaque: unique symbol;
+}
+
+/** What CUDA or cuFile refused: the call, the library's number (0: none), and its words. */
+export interface NativeFailure {
+  failure: { call: string; code: number; text: string };
+}
+
+export interface NativeDevice {
+  session: NativeDeviceSession;
+  name: string;
+  pciBusId: string;
+  memoryBytes: number;
+  /** CUDA's, 1000 × major + 10 × minor. */
+  driverVersion: number;
+  driverPath: string;
+  /** −1: the machine has one, or does not say. */
+  numaNode: number;
+  /** Whether the driver has cuMemcpyBatchAsync. */
+  batchCopy: boolean;
+  /** Where it was asked for. version: 1000 × major + 10 × minor, 0 unknown. */
+  cufile?:
+    | { version: number; path: string; allowsCompat: boolean; maxPinnedBytes: number; countsPaths: boolean }
+    | NativeFailure;
+}
+
+/** Opens a GPU, and cuFile's driver where `cufile` is given. Empty paths: what the loader finds. */
+export declare function openDevice(options: {
+  index: number;
+  libcuda: string;
+  cufile?: { library: string; log: string; configuration: string } | undefined;
+}): Promise<NativeDevice | NativeFailure>;
+
+/** cuFile's version, without opening its driver. */
+export declare function cufileVersion(library: string): { version: number; path: string } | NativeFailure;
+
+/** Names of cuFile's errors by number. */
+export declare const cufileCodes: Readonly<Record<number, string>>;
+
+/** Device memory as an engine knows it. */
+export interface NativeDeviceRegion {
+  region: number;
+  address: bigint;
+  /** With cuFile: as one, in pieces of 16 MiB, or not, and then why. */
+  registered: 'whole' | 'pieces' | 'not';
+  refused?: NativeFailure['failure'];
 }
 
 export declare class NativeEngine {
   constructor(options: NativeEngineOptions);
   /** Makes `byteLength` bytes from the view's start usable as segments; keeps them alive until released. */
   addHostRegion(start: Uint8Array, byteLength: number): number;
+  /**
+   * Makes device memory usable as segments: `bytes` of the caller's from `address`, checked against the driver; of another
+   * process's allocation, by its IPC handle, from `offset`; or, with neither, new ones.
+   */
+  addDeviceRegion(options: {
+    bytes: bigint;
+    address?: bigint;
+    handle?: Uint8Array;
+    offset?: bigint;
+  }): Promise<NativeDeviceRegion | NativeFailure>;
+  /** Copies between device and host memory, at once; for filling and looking at it. */
+  copyDevice(region: number, offset: number, host: Uint8Array, toDevice: boolean): NativeFailure | undefined;
+  /** The IPC handle of a region that begins an allocation. */
+  exportRegion(region: number): { handle: Uint8Array } | NativeFailure;
+  /** Waits for all work that was given to the device in this process. */
+  synchronize(): Promise<NativeFailure | undefined>;
+  /** cuFile's own counts of calls by the way they took, for the whole process; undefined where it does not count. */
+  gdsCounters():
+    | {
+        reads: number;
+        readsDirect: number;
+        readsPosix: number;
+        writes: number;
+        writesDirect: number;
+        writesPosix: number;
+      }
+    | undefined;
   /** False while a batch uses the region. */
   releaseRegion(region: number): boolean;
-  submit(plan: NativePlan): { ticket: number; done: Promise<NativeOutcomes> };
+  /** With a failure, CUDA refused what the batch should wait for; all of it is then aborted. */
+  submit(plan: NativePlan): { ticket: number; done: Promise<NativeOutcomes>; failure?: NativeFailure['failure'] };
   /** Drops what of the batch has not begun. */
   abort(ticket: number): void;
   /** Counters, in the order of `statNames`. */

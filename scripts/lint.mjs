@@ -68,7 +68,7 @@ async function compiledIn(folder) {
 async function clangTidy() {
   needs('clang-tidy');
   const { stdout: version } = await quiet('clang-tidy', ['clang-tidy', '--version']);
-  const hash = contentHash(['native', 'test/native', '.clang-tidy', 'CMakeLists.txt'], [version]);
+  const hash = contentHash(['native', 'test/native', 'test/fakes', '.clang-tidy', 'CMakeLists.txt'], [version]);
   if (isFresh('clang-tidy', hash)) return 'unchanged since it passed';
   clearStamp('clang-tidy');
   await withLock('C++ core', () => buildCore('core'));

@@ -8,7 +8,7 @@ import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { buildAddon } from './lib/addon.mjs';
-import { buildCore, testCore } from './lib/core.mjs';
+import { buildCore, buildFakes, testCore } from './lib/core.mjs';
 import { tool } from './lib/paths.mjs';
 import { CommandFailed, quiet } from './lib/run.mjs';
 import { Skipped, runSteps } from './lib/steps.mjs';
@@ -49,6 +49,7 @@ async function runtime(name) {
 async function addon() {
   const preload = `${await runtime('libasan.so')} ${await runtime('libstdc++.so')}`;
   const path = await buildAddon('addon-asan', { KVO_SANITIZE: 'address' });
+  await buildFakes();
   const reports = await mkdtemp(join(tmpdir(), 'kv-offload-asan-'));
   try {
     // Node asks for absurd buffers where a test does, and expects null.

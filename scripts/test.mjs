@@ -4,7 +4,7 @@
  *     npm test                             everything
  *     npm test -- test/unit/keys.test.ts   vitest alone, with these arguments
  */
-import { buildCore, testCore } from './lib/core.mjs';
+import { buildCore, buildFakes, testCore } from './lib/core.mjs';
 import { withLock } from './lib/lock.mjs';
 import { tool } from './lib/paths.mjs';
 import { quiet, shown } from './lib/run.mjs';
@@ -24,6 +24,7 @@ async function testTypes() {
 const forVitest = process.argv.slice(2);
 
 async function testTypeScript() {
+  await withLock('fake CUDA and cuFile', buildFakes);
   await shown('vitest', [process.execPath, tool('vitest/vitest.mjs'), 'run', ...forVitest]);
   return undefined;
 }

@@ -56,6 +56,10 @@ export const ERROR_CODES = {
   KVO_BUSY: { retriable: true, meaning: 'all slots of the registered buffer were out until the deadline' },
   KVO_SLOT_RELEASED: { retriable: false, meaning: 'a slot used after it was given back' },
   KVO_NOT_FIRST_RANK: { retriable: false, meaning: 'a store dropped because only worker 0 saves this model' },
+  KVO_DEVICE_UNAVAILABLE: { retriable: false, meaning: 'no CUDA driver, or no such GPU' },
+  KVO_DEVICE_MEMORY: { retriable: true, meaning: 'GPU memory, or pinned host memory, that could not be had' },
+  KVO_CUDA: { retriable: false, meaning: 'a call of CUDA’s that failed' },
+  KVO_GDS: { retriable: true, meaning: 'a call of cuFile’s that failed' },
   KVO_TRANSPORT_UNAVAILABLE: { retriable: false, meaning: 'the required transport is not available' },
   KVO_NATIVE_MISSING: { retriable: false, meaning: 'no native addon for this platform' },
 } as const satisfies Record<string, { retriable: boolean; meaning: string }>;

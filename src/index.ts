@@ -18,7 +18,9 @@ export {
   type TensorDescription,
   findMount,
 } from './layout/index.js';
-export { type LeaseOptions, MemoryRegion, Slot } from './store/arena.js';
+export { type Via } from './outcomes.js';
+export { type Wait } from './plan.js';
+export { type LeaseOptions, MemoryRegion, type Registration, Slot } from './store/arena.js';
 export { type Base } from './store/bases.js';
 export { type CallContext } from './store/channels.js';
 export {
@@ -29,7 +31,9 @@ export {
   type TensorInfo,
   type WriteOptions,
 } from './store/chunk-files.js';
+export { DeviceRegion, type IpcMemory } from './store/device-region.js';
 export { type CloseReport, type EngineStats, KVCacheEngine, type PromptLike } from './store/engine.js';
 export { Prompt } from './store/prompt.js';
-export { type TransportInfo } from './store/transport.js';
+export { type GpuInfo } from './store/gpu.js';
+export { type Route, type TransportInfo } from './store/transport.js';
 export type * from './store/types.js';

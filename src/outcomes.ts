@@ -1,16 +1,26 @@
 /** What a batch answered, operation by operation, with errors that say what to do. */
 import { constants } from 'node:os';
+import { deviceError, isDeviceStep } from './device-errors.js';
 import { type ErrorCode, KVOffloadError } from './errors.js';
+import { returnHeaders } from './header-buffers.js';
 import type { Plan } from './plan.js';
 
 /** The native words; native/index.d.cts. */
 interface NativeWords {
   readonly words: BigInt64Array;
-  readonly headers: Uint8Array;
+  readonly stuck: boolean;
   readonly sums: BigUint64Array;
 }
 
 const NAMES = ['done', 'absent', 'exists', 'failed', 'aborted', 'stuck', 'size-mismatch'] as const;
+
+const VIAS = ['nothing', 'buffered', 'direct', 'staged', 'staged-direct', 'gds'] as const;
+
+/**
+ * How a payload moved. `buffered`, `direct`: between file and host memory, through the page cache or past it. `staged`,
+ * `staged-direct`: the same, and on to or from a GPU through pinned memory. `gds`: by cuFile.
+ */
+export type Via = (typeof VIAS)[number];
 
 /** What became of one operation. `size-mismatch`: the file is not as long as the segments and a header. */
 export type OutcomeName = (typeof NAMES)[number];
@@ -37,13 +47,14 @@ const STUCK_REMEDY = 'the filesystem does not answer: look at its mount, or rais
 
 /** The outcomes of one batch. */
 export class Outcomes {
-  /** Header bytes as read, 4096 an operation. */
-  readonly headers: Uint8Array;
+  /** Header bytes as read, 4096 an operation; until {@link release}. Of an operation that failed, any. */
+  readonly headers: Buffer;
   /** Block sums of what was read, for the operations that asked for them, one after the other. */
   readonly sums: BigUint64Array;
   /** How many operations the batch had. */
   readonly count: number;
   readonly #halves: Uint32Array;
+  readonly #stuck: boolean;
   readonly #plan: Plan;
   #paths: readonly string[] | undefined;
   readonly #steps: readonly string[];
@@ -60,7 +71,8 @@ export class Outcomes {
     const { buffer, byteOffset, length } = answer.words;
     this.#halves = new Uint32Array(buffer, byteOffset, length * 2);
     this.count = plan.kinds.length;
-    this.headers = answer.headers;
+    this.headers = plan.headers;
+    this.#stuck = answer.stuck;
     this.sums = answer.sums;
     this.#plan = plan;
     this.#steps = steps;
@@ -72,7 +84,12 @@ export class Outcomes {
   static aborted(plan: Plan, closed: boolean, signal: AbortSignal | undefined): Outcomes {
     const words = new BigInt64Array(plan.kinds.length * WORDS);
     for (let at = 0; at < words.length; at += WORDS) words[at] = ABORTED;
-    return new Outcomes({ words, headers: new Uint8Array(0), sums: new BigUint64Array(0) }, plan, [], closed, signal);
+    return new Outcomes({ words, stuck: false, sums: new BigUint64Array(0) }, plan, [], closed, signal);
+  }
+
+  /** The headers are no longer looked at: their memory serves another batch. */
+  release(): void {
+    if (!this.#stuck) returnHeaders(this.headers);
   }
 
   outcome(operation: number): OutcomeName {
@@ -92,8 +109,18 @@ export class Outcomes {
   }
 
   /** How the payload moved. */
-  via(operation: number): 'nothing' | 'buffered' | 'direct' {
-    return (['nothing', 'buffered', 'direct'] as const)[this.#low(operation, 3) & 0xff] ?? 'nothing';
+  via(operation: number): Via {
+    return VIAS[this.#low(operation, 3) & 0xff] ?? 'nothing';
+  }
+
+  /** Of a load that is done: where in its header the run of equal bytes begins that ends it. */
+  headerEnd(operation: number): number {
+    return this.#half(operation * HALVES + 7);
+  }
+
+  /** The step that failed, by its name. */
+  step(operation: number): string {
+    return this.#steps[this.#low(operation, 3) >>> 8] ?? 'none';
   }
 
   /** Why the operation did not do what it should; for the outcomes failed, aborted and stuck. */
@@ -107,8 +134,10 @@ export class Outcomes {
         ? new KVOffloadError('KVO_CLOSED', `${path}: dropped, since the engine was closed`)
         : new KVOffloadError('KVO_ABORTED', `${path}: dropped, since its AbortSignal fired`, this.#signal?.reason);
     }
-    const name = errnoName(this.errno(operation));
-    const step = this.#steps[this.#low(operation, 3) >> 8] ?? 'none';
+    const step = this.step(operation);
+    const number = this.errno(operation);
+    if (isDeviceStep(step)) return deviceError(path, step, number);
+    const name = errnoName(number);
     // Given up by the engine; an ETIMEDOUT of the filesystem's own comes from a step.
     if (step === 'none') return new KVOffloadError('KVO_IO_STUCK', `${path}: did not finish in time; ${STUCK_REMEDY}`);
     const [code, remedy] = REMEDIES[name] ?? ['KVO_IO', 'look at the filesystem and the kernel’s log'];

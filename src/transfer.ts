@@ -1,4 +1,6 @@
 /** The native engine as the rest of the library uses it: batches in, outcomes out, errors with a code. */
+import { type DeviceFailure, failureError } from './device-errors.js';
+import { KVOffloadError } from './errors.js';
 import { type Native, native } from './native.js';
 import { Outcomes } from './outcomes.js';
 import type { Plan } from './plan.js';
@@ -15,8 +17,77 @@ export interface TransferOptions {
   readonly openFiles: number;
   /** A system call that takes longer is given up. */
   readonly timeoutMs: number;
+  /** A GPU: without it, device memory is refused. */
+  readonly device?: DeviceSession;
+  /** Register memory with cuFile, and let operations ask for it. Needed with a device. */
+  readonly useGds?: boolean;
+  /** Fail what cuFile refuses, in place of staging it. Default false. */
+  readonly requireGds?: boolean;
   /** System calls that fail, for tests: native/core/files_faulty.cc. */
   readonly faults?: string;
+}
+
+/** A GPU as the native engine holds it. */
+export type DeviceSession = OpenedDevice['session'];
+
+/** An opened GPU; see native/index.d.cts. */
+export type OpenedDevice = Exclude<Awaited<ReturnType<Native['openDevice']>>, { failure: unknown }>;
+
+/** Device memory that segments may name. */
+export type AddedDeviceMemory = Exclude<
+  Awaited<ReturnType<InstanceType<Native['NativeEngine']>['addDeviceRegion']>>,
+  { failure: unknown }
+>;
+
+/** Which device memory to add: the caller's by address, another process's by handle, or new. */
+export interface DeviceMemoryOptions {
+  readonly bytes: bigint;
+  readonly address?: bigint;
+  readonly handle?: Uint8Array;
+  readonly offset?: bigint;
+}
+
+/** cuFile's own counts of its calls, by the way that they took, for the whole process. */
+export type GdsCounters = NonNullable<ReturnType<InstanceType<Native['NativeEngine']>['gdsCounters']>>;
+
+/** How a GPU is opened; paths undefined: what the loader finds. */
+export interface OpenDeviceOptions {
+  readonly index: number;
+  readonly libcuda: string | undefined;
+  /** Whether to open cuFile's driver too. */
+  readonly cufile:
+    | { readonly library: string | undefined; readonly log: string; readonly configuration: string | undefined }
+    | undefined;
+}
+
+/** @throws KVOffloadError `KVO_DEVICE_UNAVAILABLE`, `KVO_NATIVE_MISSING` */
+export async function openDevice(options: OpenDeviceOptions): Promise<OpenedDevice> {
+  const { index, libcuda = '', cufile } = options;
+  const opened = await native().openDevice({
+    index,
+    libcuda,
+    ...(cufile && {
+      cufile: { library: cufile.library ?? '', log: cufile.log, configuration: cufile.configuration ?? '' },
+    }),
+  });
+  if (!('failure' in opened)) return opened;
+  const { call, text } = opened.failure;
+  throw new KVOffloadError(
+    'KVO_DEVICE_UNAVAILABLE',
+    `no GPU cuda:${index}: ${call} failed: ${text}; check nvidia-smi and CUDA_VISIBLE_DEVICES, or set kv_offload.device to cpu`,
+  );
+}
+
+/** cuFile's version as `1.15`, and its file, without opening its driver; or why it can't be had. */
+export function cufileVersion(library = ''): { version: string; path: string } | { failure: string } {
+  const found = native().cufileVersion(library);
+  if ('failure' in found) return { failure: found.failure.text };
+  return { version: dottedVersion(found.version), path: found.path };
+}
+
+/** `1.15` for 1150: CUDA and cuFile give 1000 × major + 10 × minor. */
+export function dottedVersion(version: number): string {
+  return version === 0 ? 'unknown' : `${Math.floor(version / 1000)}.${Math.floor((version % 1000) / 10)}`;
 }
 
 /** Direct I/O and registered memory want addresses that are multiples of this. */
@@ -31,13 +102,47 @@ export class Transfer {
 
   /** @throws KVOffloadError `KVO_NATIVE_MISSING` where there is no addon for this platform */
   constructor(options: TransferOptions) {
-    this.#engine = new this.#door.NativeEngine(options);
+    this.#engine = new this.#door.NativeEngine({ useGds: false, requireGds: false, ...options });
     this.#counters = new BigUint64Array(this.#door.statNames.length);
   }
 
   /** Makes `byteLength` bytes from the view's start usable in segments. Returns the region's number. */
   addRegion(start: Uint8Array, byteLength: number): number {
     return this.#engine.addHostRegion(start, byteLength);
+  }
+
+  /**
+   * Makes device memory usable in segments.
+   *
+   * @param what - what a message calls it
+   * @throws KVOffloadError `KVO_DEVICE_MEMORY`, `KVO_MEMORY_INVALID`, `KVO_CUDA`, `KVO_CLOSED`
+   */
+  async addDeviceMemory(options: DeviceMemoryOptions, what: string): Promise<AddedDeviceMemory> {
+    const added = await this.#engine.addDeviceRegion(options);
+    if ('failure' in added) throw failureError(what, added.failure);
+    return added;
+  }
+
+  /** Copies between device and host memory, at once. @throws KVOffloadError `KVO_CUDA` */
+  copyDevice(region: number, offset: number, host: Uint8Array, toDevice: boolean): void {
+    refuse('a copy of device memory', this.#engine.copyDevice(region, offset, host, toDevice));
+  }
+
+  /** The IPC handle of a region, 64 bytes. @throws KVOffloadError `KVO_CUDA` */
+  exportRegion(region: number): Uint8Array {
+    const exported = this.#engine.exportRegion(region);
+    if ('failure' in exported) throw failureError('export of device memory', exported.failure);
+    return exported.handle;
+  }
+
+  /** Waits for all work that this process gave the GPU. @throws KVOffloadError `KVO_CUDA` */
+  async synchronize(): Promise<void> {
+    refuse('synchronize', await this.#engine.synchronize());
+  }
+
+  /** cuFile's counts; undefined without it, and where it does not count. */
+  gdsCounters(): GdsCounters | undefined {
+    return this.#engine.gdsCounters();
   }
 
   /** False while a batch uses the region, or where one stuck in the kernel did. */
@@ -53,7 +158,14 @@ export class Transfer {
     if (this.#isClosing() || signal?.aborted === true) {
       return Outcomes.aborted(plan, this.#isClosing(), signal);
     }
-    const { ticket, done } = this.#engine.submit(plan);
+    const { ticket, done, failure } = this.#submit(plan);
+    if (failure !== undefined) {
+      await done;
+      throw new KVOffloadError(
+        'KVO_ARGUMENT_INVALID',
+        `after: ${failure.call} failed: ${failure.text}; pass a CUevent or CUstream of this engine's GPU and process`,
+      );
+    }
     const forget = onAbort(signal, () => {
       this.#engine.abort(ticket);
     });
@@ -76,10 +188,24 @@ export class Transfer {
     return this.#closing;
   }
 
+  /** What the door refuses in a plan is memory out of bounds: everything else was checked. */
+  #submit(plan: Plan) {
+    try {
+      return this.#engine.submit(plan);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new KVOffloadError('KVO_MEMORY_INVALID', `${why}; pass offsets and lengths inside of their regions`, cause);
+    }
+  }
+
   /** Asked anew each time, since it may begin while a batch is under way. */
   #isClosing(): boolean {
     return this.#closing !== undefined;
   }
+}
+
+function refuse(what: string, answer: { failure: DeviceFailure } | undefined): void {
+  if (answer !== undefined) throw failureError(what, answer.failure);
 }
 
 interface Listening {

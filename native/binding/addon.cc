@@ -14,6 +14,15 @@ void tearDown(AddonData* data) {
   data->completions.release();
 }
 
+// CUfileOpError by number.
+Napi::Object cufileCodes(Napi::Env env) {
+  const Napi::Object codes = Napi::Object::New(env);
+  for (int code = 5001; code <= 5050; ++code) {
+    if (const char* const name = CuFile::nameOf(code); *name != '\0') codes.Set(static_cast<uint32_t>(code), name);
+  }
+  return codes;
+}
+
 template <typename Names>
 Napi::Array namesOf(Napi::Env env, const Names& names) {
   const Napi::Array array = Napi::Array::New(env);
@@ -30,6 +39,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("NativeEngine", EngineObject::define(env));
   exports.Set("statNames", namesOf(env, kStatNames));
   exports.Set("stepNames", namesOf(env, kStepNames));
+  exports.Set("openDevice", Napi::Function::New(env, openDevice, "openDevice"));
+  exports.Set("cufileVersion", Napi::Function::New(env, cufileVersion, "cufileVersion"));
+  exports.Set("cufileCodes", cufileCodes(env));
   definePure(env, exports);
   return exports;
 }

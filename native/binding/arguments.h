@@ -15,6 +15,7 @@ struct ReadPlan {
   std::shared_ptr<Batch> batch;
   std::vector<uint64_t> regions;  // those the batch names, once each
   Napi::Object memory;            // the plan's own memory, to be kept alive; empty when there is none
+  Napi::Object headers;           // likewise
 };
 
 // Throws Napi::Error with what is wrong.

@@ -1,6 +1,6 @@
 // A batch of operations under way: the plan as copied at submit, the progress of each operation, and the answer.
 //
-// A shared_ptr to the batch keeps alive everything its operations touch except the memory of the segments, which
+// A shared_ptr to the batch keeps alive everything its operations touch except the memory of segments and headers, which
 // the submitter keeps alive until the batch settles (for ever, where an operation is stuck).
 #pragma once
 
@@ -18,7 +18,8 @@
 namespace kvo {
 
 // The numbers are part of the door.
-enum class Kind : uint8_t { kExists = 0, kLoad = 1, kStore = 2, kProbe = 3 };
+enum class Kind : uint8_t { kExists = 0, kLoad = 1, kStore = 2, kProbe = 3, kProbeGds = 4 };
+enum class Direction : uint8_t { kRead, kWrite };
 
 inline constexpr size_t kHeaderBytes = 4096;
 // Direct I/O moves whole units of this size at addresses and offsets that are multiples of it.
@@ -29,10 +30,18 @@ struct Operation {
   Kind kind = Kind::kExists;
   bool sync = false;
   bool replace = false;
+  bool device = false;  // its segments are device memory
+  bool small = false;   // … in segments that one copy each would be too many for
   const char* path = nullptr;  // into Batch::paths
   uint32_t first_span = 0;
   uint32_t last_span = 0;
   size_t bytes = 0;  // payload
+  // Blocks of one length each (a paged KV cache), made into spans by the thread that begins the operation.
+  uint32_t first_blocks = 0;
+  uint32_t last_blocks = 0;
+  std::unique_ptr<Span[]> own_spans;
+  size_t own_count = 0;
+  size_t block_bytes = 0;  // of all of them, 0 where they differ
   uint32_t sum_block = 0;
   uint32_t sum_at = 0;
   size_t first_sum = 0;
@@ -45,6 +54,8 @@ struct Operation {
   std::shared_ptr<OpenFile> file;
   std::string temporary;  // the store's, by name
   bool direct = false;
+  uint16_t header_end = 0;  // a load's: where its header's padding begins
+  bool gds = false;  // through cuFile; asked for at submit, taken back where cuFile refuses the file
 
   // Slices are claimed by whichever thread is free; the one that accounts for the last finishes the operation.
   std::atomic<uint32_t> next_slice{0};
@@ -73,6 +84,7 @@ struct Answer {
   uint64_t bytes = 0;
   Via via = Via::kNothing;
   Step step = Step::kNone;
+  uint16_t header_end = 0;
 };
 
 struct Batch {
@@ -83,17 +95,30 @@ struct Batch {
   std::string paths;  // NUL after each
   std::string sidecar_suffix;
   std::vector<Span> spans;
-  std::vector<char> headers;  // count × kHeaderBytes, or empty
+  // `count` blocks of `bytes` at base + offsets[first …]; with count 0 one span, at base.
+  struct Blocks {
+    char* base;
+    size_t bytes;
+    uint32_t first;
+    uint32_t count;
+  };
+  std::vector<Blocks> blocks;
+  std::vector<uint64_t> offsets;
+  char* headers = nullptr;  // count × kHeaderBytes of the submitter's, or null
   std::vector<uint64_t> sums;
 
   std::atomic<bool> aborted{false};
   std::atomic<size_t> pending{0};
   std::atomic<bool> stuck{false};  // some operation's memory must never be used again
 
-  char* header(size_t operation) { return headers.empty() ? nullptr : headers.data() + operation * kHeaderBytes; }
+  char* header(size_t operation) { return headers == nullptr ? nullptr : headers + operation * kHeaderBytes; }
   SpanCursor cursor(const Operation& op, size_t offset, size_t length) const {
-    return {spans.data() + op.first_span, spans.data() + op.last_span, offset, length};
+    if (op.own_spans == nullptr) return {spans.data() + op.first_span, spans.data() + op.last_span, offset, length};
+    // Not a walk from the first one, where they can be counted.
+    const size_t skipped = op.block_bytes == 0 ? 0 : offset / op.block_bytes;
+    return {op.own_spans.get() + skipped, op.own_spans.get() + op.own_count, offset - skipped * op.block_bytes, length};
   }
+  void expandBlocks(Operation& op) const;
 };
 
 }  // namespace kvo

@@ -6,13 +6,18 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "batch.h"
 #include "bounce.h"
+#include "device.h"
 #include "file_cache.h"
+#include "gds.h"
 #include "io.h"
+#include "lane.h"
 #include "queue.h"
 #include "stats.h"
 
@@ -23,7 +28,14 @@ struct EngineOptions {
   size_t slice_bytes = size_t{4} << 20;
   bool direct = false;
   size_t open_files = 1024;
+  std::chrono::nanoseconds kept_open = std::chrono::seconds(1);
   std::chrono::milliseconds timeout{10000};
+  // Null: operations on device memory are refused.
+  std::shared_ptr<Device> device = nullptr;
+  // Null: no operation goes through cuFile.
+  std::shared_ptr<Gds> gds = nullptr;
+  // What cuFile refuses fails, in place of being staged.
+  bool require_gds = false;
 };
 
 struct Core {
@@ -35,6 +47,7 @@ struct Core {
   const std::string temporary_prefix;  // ".kvo-host-boot-pid-"
   // From anywhere, so that two engines of one process, or processes of one pid in two containers, do not meet.
   std::atomic<uint64_t> temporary_counter{std::random_device{}()};
+  const std::shared_ptr<PinnedPool> pinned;  // null without a device
   Stats stats;
   FileCache cache;
   TaskQueue queue;
@@ -48,8 +61,20 @@ struct Core {
     return batch.aborted.load(std::memory_order_acquire) || closing.load(std::memory_order_acquire);
   }
 
+  // A batch that waits for something else before it is queued: what is returned queues it, once, from any thread. An
+  // abort or a close answers it meanwhile.
+  std::function<void()> hold(const std::shared_ptr<Core>& self, const std::shared_ptr<Batch>& batch);
+  // Those held, of one batch or (null) all; they are no longer.
+  std::vector<std::shared_ptr<Batch>> takeHeld(const Batch* batch);
+  void queueBatch(const std::shared_ptr<Batch>& batch);
+  void answerAll(const std::shared_ptr<Batch>& batch, const Answer& answer);
+
   // Records the operation's answer; the last of a batch hands the batch over.
   void answer(const std::shared_ptr<Batch>& batch, uint32_t operation, const Answer& answer);
+
+ private:
+  std::mutex held_mutex_;
+  std::vector<std::shared_ptr<Batch>> held_;
 };
 
 // What one thread works with.
@@ -58,6 +83,7 @@ struct Context {
   Io& io;
   Worker& worker;
   Bounce& bounce;
+  Lane* lane;  // null without a device
 };
 
 // Carries out one task; returns when it has nothing left to do for it. Throws Abandoned only.

@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "device_slices.h"
 #include "operations.h"
 #include "publish.h"
 
@@ -22,12 +23,12 @@ void queueRanges(Core& core, const std::shared_ptr<Batch>& batch) {
   const size_t most = std::clamp<size_t>(fair, 1, kMostPacked);
   std::vector<Task> tasks;
   for (size_t first = 0; first < batch->count;) {
-    const Lane lane = batch->operations[first].kind == Kind::kStore ? Lane::kWrite : Lane::kRead;
+    const QueueLane lane = batch->operations[first].kind == Kind::kStore ? QueueLane::kWrite : QueueLane::kRead;
     size_t bytes = 0;
     size_t last = first;
     while (last < batch->count && last - first < most) {
       const Operation& op = batch->operations[last];
-      const Lane other = op.kind == Kind::kStore ? Lane::kWrite : Lane::kRead;
+      const QueueLane other = op.kind == Kind::kStore ? QueueLane::kWrite : QueueLane::kRead;
       if (last > first && (other != lane || bytes + op.bytes > core.options.slice_bytes)) break;
       bytes += op.bytes;
       ++last;
@@ -38,14 +39,42 @@ void queueRanges(Core& core, const std::shared_ptr<Batch>& batch) {
   core.queue.push(tasks);
 }
 
+void startLane(Context& context) {
+  const EngineOptions& options = context.core.options;
+  if (options.device == nullptr) return;
+  options.device->stayNear();
+  context.worker.lane = context.io.device(
+      "start of CUDA", [&] { return std::make_shared<Lane>(options.device, options.gds, context.core.pinned); });
+  context.lane = context.worker.lane.get();
+  // Where every byte will be staged: not at the first chunk's expense. What fails is said when it is needed.
+  if (options.gds == nullptr) (void)context.lane->reserve(context.io, options.slice_bytes);
+}
+
+bool isStaged(const Task& task) {
+  const Operation& op = task.batch->operations[task.first];
+  return op.device && !op.gds;
+}
+
+// The next task, or false at the end. Nothing stays in the stages while the thread waits, or does other things.
+bool nextTask(Context& context, Task& task) {
+  if (context.lane == nullptr || context.lane->idle()) return context.core.queue.pop(task);
+  if (context.core.queue.tryPop(task)) {
+    if (!isStaged(task)) settleStaged(context);
+    return true;
+  }
+  settleStaged(context);
+  return context.core.queue.pop(task);
+}
+
 // False when the thread was given up on: the engine may be gone then.
 bool runWorker(const std::shared_ptr<Core>& core, const std::shared_ptr<Worker>& worker) {
   Io io(core->files, *worker, core->stats);
   Bounce bounce;
-  Context context{*core, io, *worker, bounce};
+  Context context{*core, io, *worker, bounce, nullptr};
   Task task;
   try {
-    while (core->queue.pop(task)) {
+    startLane(context);
+    while (nextTask(context, task)) {
       runTask(context, task);
       task = {};
     }
@@ -78,7 +107,10 @@ Core::Core(EngineOptions options, std::shared_ptr<Files> files, std::function<vo
       files(std::move(files)),
       settled(std::move(settled)),
       temporary_prefix(temporaryPrefix()),
-      cache(openFilesAllowed(options.open_files)) {}
+      pinned(this->options.device == nullptr ? nullptr
+                                             : std::make_shared<PinnedPool>(this->options.device, options.slice_bytes,
+                                                                            static_cast<size_t>(options.threads) * 2)),
+      cache(openFilesAllowed(options.open_files), options.kept_open) {}
 
 void Core::answer(const std::shared_ptr<Batch>& batch, uint32_t operation, const Answer& answer) {
   switch (answer.outcome) {
@@ -89,6 +121,41 @@ void Core::answer(const std::shared_ptr<Batch>& batch, uint32_t operation, const
   }
   batch->answers[operation] = answer;
   if (batch->pending.fetch_sub(1, std::memory_order_acq_rel) == 1) settled(batch);
+}
+
+void Core::queueBatch(const std::shared_ptr<Batch>& batch) { queueRanges(*this, batch); }
+
+void Core::answerAll(const std::shared_ptr<Batch>& batch, const Answer& answered) {
+  for (uint32_t index = 0; index < batch->count; ++index) answer(batch, index, answered);
+}
+
+std::function<void()> Core::hold(const std::shared_ptr<Core>& self, const std::shared_ptr<Batch>& batch) {
+  {
+    const std::lock_guard lock(held_mutex_);
+    held_.push_back(batch);
+  }
+  return [self, batch] {
+    {
+      const std::lock_guard lock(self->held_mutex_);
+      if (std::erase(self->held_, batch) == 0) return;
+      // Still locked: a close that follows finds it queued.
+      if (!self->closing.load(std::memory_order_acquire)) {
+        self->queueBatch(batch);
+        return;
+      }
+    }
+    self->answerAll(batch, {Outcome::kAborted});
+  };
+}
+
+std::vector<std::shared_ptr<Batch>> Core::takeHeld(const Batch* batch) {
+  std::vector<std::shared_ptr<Batch>> taken;
+  const std::lock_guard lock(held_mutex_);
+  for (const auto& held : held_) {
+    if (batch == nullptr || held.get() == batch) taken.push_back(held);
+  }
+  std::erase_if(held_, [&](const auto& held) { return batch == nullptr || held.get() == batch; });
+  return taken;
 }
 
 Engine::Engine(EngineOptions options, std::shared_ptr<Files> files, std::function<void(std::shared_ptr<Batch>)> settled)
@@ -123,12 +190,20 @@ bool Engine::submit(const std::shared_ptr<Batch>& batch) {
   const std::lock_guard lock(mutex_);
   if (closing_) return false;
   batch->pending.store(batch->count, std::memory_order_release);
-  queueRanges(*core_, batch);
+  core_->queueBatch(batch);
   return true;
+}
+
+std::function<void()> Engine::submitLater(const std::shared_ptr<Batch>& batch) {
+  const std::lock_guard lock(mutex_);
+  if (closing_) return nullptr;
+  batch->pending.store(batch->count, std::memory_order_release);
+  return core_->hold(core_, batch);
 }
 
 void Engine::abort(const std::shared_ptr<Batch>& batch) {
   batch->aborted.store(true, std::memory_order_release);
+  for (const auto& held : core_->takeHeld(batch.get())) core_->answerAll(held, {Outcome::kAborted});
   for (const Task& task : core_->queue.takeRanges(batch.get())) {
     for (uint32_t index = task.first; index < task.last; ++index) core_->answer(batch, index, {Outcome::kAborted});
   }
@@ -142,6 +217,7 @@ void Engine::close(Closed closed) {
     closed_ = std::move(closed);
   }
   core_->closing.store(true, std::memory_order_release);
+  for (const auto& held : core_->takeHeld(nullptr)) core_->answerAll(held, {Outcome::kAborted});
   for (const Task& task : core_->queue.takeRanges(nullptr)) {
     for (uint32_t index = task.first; index < task.last; ++index) core_->answer(task.batch, index, {Outcome::kAborted});
   }
@@ -215,33 +291,73 @@ bool Engine::overdue(Worker& worker, int64_t now, int64_t since) const {
          worker.call.compare_exchange_strong(call, Worker::kAbandoned, std::memory_order_acq_rel);
 }
 
-// Answers for the operation that the thread hangs in, and hands on the rest of what it was doing.
+// Slices on their way when a thread was given up on. Nobody sends or writes them any more; what the device still
+// copies must be over before their memory is anyone's again.
+void Engine::giveUpStaged(Worker& worker) {
+  if (worker.lane == nullptr) return;
+  for (size_t index = 0; index < 2; ++index) {
+    Stage& stage = worker.lane->stage(index);
+    const bool sent = stage.state == Stage::State::kInFlight;
+    const bool settled = !worker.in_driver && (!sent || worker.lane->settledSoon(stage));
+    while (!stage.slices.empty()) {
+      const StagedSlice staged = std::move(stage.slices.back());
+      stage.slices.pop_back();
+      Operation& op = staged.batch->operations[staged.operation];
+      if (!settled) {
+        staged.batch->stuck.store(true, std::memory_order_release);
+        op.failStuck(Status::fail(Step::kNone, ETIMEDOUT));
+      } else if (!sent || stage.direction == Direction::kWrite) {
+        op.fail(Outcome::kFailed, Status::fail(Step::kNone, ETIMEDOUT));
+      }
+      handOn(staged.batch, staged.operation);
+    }
+  }
+}
+
+// Accounts for a slice that its thread no longer will.
+void Engine::handOn(const std::shared_ptr<Batch>& batch, uint32_t index) {
+  Operation& op = batch->operations[index];
+  const QueueLane lane = op.kind == Kind::kStore ? QueueLane::kWrite : QueueLane::kRead;
+  // With slices left that nobody may have been offered, someone must account for them.
+  const bool last = op.slices_left.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  core_->queue.push({batch, index, index + 1, last ? Task::Kind::kFinish : Task::Kind::kHelp, lane});
+}
+
+// Answers for what the thread hangs in, and hands on the rest of what it had taken on.
 void Engine::giveUp(const std::shared_ptr<Worker>& worker) {
   core_->hung.fetch_add(1, std::memory_order_relaxed);
   const std::shared_ptr<Batch> batch = std::move(worker->batch);
+  const std::shared_ptr<Batch> task = std::move(worker->task);
   const uint32_t index = worker->operation;
-  const std::string path = batch == nullptr ? "files kept open" : batch->operations[index].path;
+  std::string what = "files kept open";
+  if (batch != nullptr) what = batch->operations[index].path;
+  else if (worker->in_driver) what = "device memory";
   {
     const std::lock_guard lock(mutex_);
     std::erase_if(stuck_, [](const Stuck& one) { return one.worker->call.load() == Worker::kGone; });
-    stuck_.push_back({worker, std::string(worker->call_name) + " of " + path + " after " +
+    stuck_.push_back({worker, std::string(worker->call_name) + " of " + what + " after " +
                                   std::to_string(core_->options.timeout.count()) + " ms"});
   }
-  if (batch == nullptr) return;
+  giveUpStaged(*worker);
+  if (task != nullptr) {
+    const auto push = [&](uint32_t first, uint32_t last, Task::Kind kind) {
+      const bool write = task->operations[first].kind == Kind::kStore;
+      core_->queue.push({task, first, last, kind, write ? QueueLane::kWrite : QueueLane::kRead});
+    };
+    if (worker->next < worker->last) push(worker->next, worker->last, Task::Kind::kRange);
+    if (worker->slicing != Worker::kNothing) push(worker->slicing, worker->slicing + 1, Task::Kind::kHelp);
+  }
+  if (batch == nullptr || worker->phase == Phase::kBetween) return;
 
   Operation& op = batch->operations[index];
-  const Lane lane = op.kind == Kind::kStore ? Lane::kWrite : Lane::kRead;
   batch->stuck.store(true, std::memory_order_release);
   core_->cache.distrust(op.path);
-  if (index + 1 < worker->last) core_->queue.push({batch, index + 1, worker->last, Task::Kind::kRange, lane});
   if (worker->phase == Phase::kWhole) {
     core_->answer(batch, index, {Outcome::kStuck, ETIMEDOUT});
     return;
   }
   op.failStuck(Status::fail(Step::kNone, ETIMEDOUT));
-  // With slices left that nobody may have been offered, someone must account for them.
-  const bool last = op.slices_left.fetch_sub(1, std::memory_order_acq_rel) == 1;
-  core_->queue.push({batch, index, index + 1, last ? Task::Kind::kFinish : Task::Kind::kHelp, lane});
+  handOn(batch, index);
 }
 
 }  // namespace kvo

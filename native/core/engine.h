@@ -35,6 +35,8 @@ class Engine {
 
   // False after close. The batch has operations, filled in but for their progress, and headers where any moves bytes.
   bool submit(const std::shared_ptr<Batch>& batch);
+  // As submit, once what is returned is called, from any thread. Null after close.
+  std::function<void()> submitLater(const std::shared_ptr<Batch>& batch);
   // Operations that have not begun answer kAborted, those under way stop at the next slice.
   void abort(const std::shared_ptr<Batch>& batch);
   // Idempotent. `closed` runs on an engine thread once nothing is in flight, or what is left is stuck.
@@ -51,6 +53,8 @@ class Engine {
   void watch();
   bool overdue(Worker& worker, int64_t now, int64_t since) const;
   void giveUp(const std::shared_ptr<Worker>& worker);
+  void giveUpStaged(Worker& worker);
+  void handOn(const std::shared_ptr<Batch>& batch, uint32_t index);
 
   const std::shared_ptr<Core> core_;
   mutable std::mutex mutex_;

@@ -60,6 +60,7 @@ std::shared_ptr<OpenFile> FileCache::find(std::string_view path) {
   const auto found = by_path_.find(path);
   if (found == by_path_.end()) return nullptr;
   order_.splice(order_.begin(), order_, found->second);
+  found->second->used = coarseNow();
   return found->second->file;
 }
 
@@ -67,12 +68,14 @@ std::shared_ptr<OpenFile> FileCache::keep(const char* path, const std::shared_pt
   std::shared_ptr<OpenFile> out;
   const std::lock_guard lock(mutex_);
   if (by_path_.contains(path)) return out;
+  const int64_t now = coarseNow();
   if (order_.size() >= capacity_) {
+    if (now - order_.back().used < kept_.count()) return out;
     out = std::move(order_.back().file);
     by_path_.erase(order_.back().path);
     order_.pop_back();
   }
-  order_.push_front({path, file});
+  order_.push_front({path, file, now});
   by_path_.emplace(order_.front().path, order_.begin());
   return out;
 }

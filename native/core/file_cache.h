@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -16,33 +17,43 @@
 #include <utility>
 
 #include "files.h"
+#include "gds_file.h"
 #include "io.h"
 #include "status.h"
 
 namespace kvo {
 
-// Owns a descriptor; closed when the last user lets go.
+// Owns a descriptor, and its registration with cuFile; closed when the last user lets go.
 struct OpenFile {
   OpenFile(std::shared_ptr<Files> files, int fd, bool direct) : files(std::move(files)), fd(fd), direct(direct) {}
   ~OpenFile() {
-    if (fd >= 0) files->close(fd);
+    const int open = release();
+    if (open >= 0) files->close(open);
   }
   OpenFile(const OpenFile&) = delete;
   OpenFile& operator=(const OpenFile&) = delete;
 
   // For the only user, who wants to know what close says: the descriptor, no longer owned.
-  int release() { return std::exchange(fd, -1); }
+  int release() {
+    gds.reset();
+    return std::exchange(fd, -1);
+  }
 
   const std::shared_ptr<Files> files;
   int fd;
   const bool direct;
   uint64_t links = 0;                   // as last seen; guarded by the cache's mutex
   std::atomic<bool> distrusted{false};  // a call on it hangs: not to be used again
+  std::once_flag registered;
+  std::unique_ptr<GdsFile> gds;  // null before its first use with cuFile, and where that refuses it
+  int gds_refused = 0;           // with this code
 };
 
 class FileCache {
  public:
-  explicit FileCache(size_t capacity) : capacity_(capacity) {}
+  // A full cache keeps what it has for `kept` after its last use: a run through more files than fit would else push out
+  // each before it comes round again.
+  FileCache(size_t capacity, std::chrono::nanoseconds kept) : capacity_(capacity), kept_(kept) {}
 
   // Opens the path, or finds it open; `info` is as of now. `direct` asks for O_DIRECT where the filesystem takes it.
   Status open(Io& io, const char* path, bool direct, std::shared_ptr<OpenFile>& file, FileInfo& info);
@@ -56,6 +67,7 @@ class FileCache {
   struct Entry {
     std::string path;
     std::shared_ptr<OpenFile> file;
+    int64_t used = 0;  // coarseNow()
   };
   using Order = std::list<Entry>;
 
@@ -64,6 +76,7 @@ class FileCache {
   std::shared_ptr<OpenFile> keep(const char* path, const std::shared_ptr<OpenFile>& file);
 
   const size_t capacity_;
+  const std::chrono::nanoseconds kept_;
   mutable std::mutex mutex_;
   Order order_;  // most recently used first
   std::unordered_map<std::string_view, Order::iterator> by_path_;

@@ -86,6 +86,17 @@ class Io {
     return watched("mkdir", [&] { return files_->mkdir(path, 0777); });
   }
 
+  // A call of CUDA's or cuFile's, which retries by itself.
+  template <typename Call>
+  auto device(const char* name, Call&& call) -> decltype(call()) {
+    worker_.in_driver = true;
+    worker_.enter(name);
+    auto result = call();
+    worker_.leave();
+    worker_.in_driver = false;
+    return result;
+  }
+
   const std::shared_ptr<Files>& files() const { return files_; }
   Stats& stats() { return stats_; }
 

@@ -1,11 +1,21 @@
 #include "queue.h"
 
+#include "batch.h"
+
 #include <algorithm>
 #include <chrono>
 #include <iterator>
 #include <utility>
 
 namespace kvo {
+namespace {
+
+bool hasSlices(const Task& offer) {
+  const Operation& op = offer.batch->operations[offer.first];
+  return op.next_slice.load(std::memory_order_acquire) < op.slices;
+}
+
+}  // namespace
 
 void TaskQueue::push(Task task) {
   {
@@ -28,9 +38,40 @@ void TaskQueue::push(std::vector<Task>& tasks) {
 bool TaskQueue::pop(Task& task) {
   std::unique_lock lock(mutex_);
   // Not wait(): its symbol is GLIBCXX_3.4.30's, and would raise the floor of the prebuilt binary above RHEL 9.
-  const auto due = [this] { return stopped_ || !reads_.empty() || !writes_.empty(); };
+  bool taken = false;
+  const auto due = [&] {
+    taken = take(task);
+    return taken || stopped_;
+  };
   while (!ready_.wait_for(lock, std::chrono::hours(1), due)) continue;
-  if (reads_.empty() && writes_.empty()) return false;
+  return taken;
+}
+
+void TaskQueue::offer(Task help) {
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(offered_, [](const Task& task) { return !hasSlices(task); });
+    // Reads first, as everywhere.
+    if (help.lane == QueueLane::kRead) offered_.push_front(std::move(help));
+    else offered_.push_back(std::move(help));
+  }
+  ready_.notify_all();
+}
+
+bool TaskQueue::takeHelp(Task& task) {
+  std::erase_if(offered_, [](const Task& offer) { return !hasSlices(offer); });
+  if (offered_.empty()) return false;
+  task = offered_.front();
+  return true;
+}
+
+bool TaskQueue::tryPop(Task& task) {
+  const std::lock_guard lock(mutex_);
+  return take(task);
+}
+
+bool TaskQueue::take(Task& task) {
+  if (reads_.empty() && writes_.empty()) return takeHelp(task);
   const bool read = !reads_.empty() && (writes_.empty() || reads_in_a_row_ < kReadsInARow);
   reads_in_a_row_ = read ? std::min(reads_in_a_row_ + 1, kReadsInARow) : 0;
   std::deque<Task>& from = read ? reads_ : writes_;

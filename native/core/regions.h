@@ -11,8 +11,8 @@ namespace kvo {
 
 class Regions {
  public:
-  uint64_t add(char* base, size_t bytes) {
-    regions_.emplace(++last_, Region{base, bytes, 0});
+  uint64_t add(char* base, size_t bytes, bool device = false) {
+    regions_.emplace(++last_, Region{base, bytes, 0, device});
     return last_;
   }
 
@@ -21,6 +21,16 @@ class Regions {
     const auto found = regions_.find(region);
     if (found == regions_.end() || offset > found->second.bytes || length > found->second.bytes - offset) return {};
     return {found->second.base + offset, static_cast<size_t>(length)};
+  }
+
+  Span whole(uint64_t region) const {
+    const auto found = regions_.find(region);
+    return found == regions_.end() ? Span{} : Span{found->second.base, found->second.bytes};
+  }
+
+  bool isDevice(uint64_t region) const {
+    const auto found = regions_.find(region);
+    return found != regions_.end() && found->second.device;
   }
 
   void lease(uint64_t region) { ++regions_.at(region).leases; }
@@ -39,6 +49,7 @@ class Regions {
     char* base;
     size_t bytes;
     size_t leases;
+    bool device;
   };
   std::unordered_map<uint64_t, Region> regions_;
   uint64_t last_ = 0;

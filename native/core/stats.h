@@ -20,6 +20,11 @@ enum class Stat : uint8_t {
   kLoadBytesDirect,
   kStoreBytesBuffered,
   kStoreBytesDirect,
+  kLoadBytesStaged,
+  kStoreBytesStaged,
+  kLoadBytesGds,
+  kStoreBytesGds,
+  kGdsRefused,
   kBouncedBytes,
   kFilesOpened,
   kFilesReused,
@@ -31,15 +36,18 @@ enum class Stat : uint8_t {
 };
 // In the order of Stat; part of the door.
 inline constexpr std::array<const char*, static_cast<size_t>(Stat::kCount)> kStatNames = {
-    "exists",           "loads",
-    "stores",           "failures",
-    "aborted",          "stuck",
-    "retries",          "loadBytesBuffered",
-    "loadBytesDirect",  "storeBytesBuffered",
-    "storeBytesDirect", "bouncedBytes",
-    "filesOpened",      "filesReused",
-    "directRefused",    "directoriesMade",
-    "linksRefused",     "sidecarFailures",
+    "exists", "loads",
+    "stores", "failures",
+    "aborted", "stuck",
+    "retries", "loadBytesBuffered",
+    "loadBytesDirect", "storeBytesBuffered",
+    "storeBytesDirect", "loadBytesStaged",
+    "storeBytesStaged", "loadBytesGds",
+    "storeBytesGds", "gdsRefused",
+    "bouncedBytes", "filesOpened",
+    "filesReused", "directRefused",
+    "directoriesMade", "linksRefused",
+    "sidecarFailures",
 };
 
 class Stats {

@@ -33,15 +33,26 @@ enum class Step : uint8_t {
   kSidecar,
   kUnlink,
   kMemory,
+  kDevice,
+  kDeviceMemory,
+  kPinned,
+  kCopy,
+  kRegisterFile,
+  kGdsRead,
+  kGdsWrite,
 };
 inline constexpr const char* kStepNames[] = {"none",           "open",    "stat",          "read",   "create",
                                              "make directory", "write",   "truncate",      "sync",   "verify",
-                                             "close",          "publish", "write sidecar", "unlink", "allocate memory"};
+                                             "close",          "publish", "write sidecar", "unlink", "allocate memory",
+                                             // CUDA's: the error is a CUresult.
+                                             "start of CUDA", "cuMemAlloc", "cuMemHostAlloc", "copy with CUDA",
+                                             // cuFile's: an errno, or from 5001 up a CUfileOpError.
+                                             "cuFileHandleRegister", "cuFileRead", "cuFileWrite"};
 
 // How the payload moved. Part of the door.
-enum class Via : uint8_t { kNothing = 0, kBuffered = 1, kDirect = 2 };
+enum class Via : uint8_t { kNothing = 0, kBuffered = 1, kDirect = 2, kStaged = 3, kStagedDirect = 4, kGds = 5 };
 
-// An errno and the step that gave it; error 0 is success.
+// An errno (or for steps of CUDA and cuFile their own number) and the step that gave it; error 0 is success.
 struct Status {
   int error = 0;
   Step step = Step::kNone;

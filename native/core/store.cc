@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "device_slices.h"
 #include "operations.h"
 #include "publish.h"
 #include "sums.h"
@@ -31,7 +32,8 @@ int makeDirectories(Context& context, const std::string& directory) {
 Status createTemporary(Context& context, Operation& op) {
   const std::string directory = directoryOf(op.path);
   constexpr int kFlags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
-  bool direct = context.core.options.direct;
+  // cuFile's direct path wants O_DIRECT.
+  bool direct = context.core.options.direct || op.gds;
   bool made = false;
   bool cleared = false;
   for (;;) {
@@ -133,8 +135,13 @@ bool beginStore(Context& context, Batch& batch, uint32_t index, Answer& answer) 
       if (!vanished(answer)) return false;
     }
   }
-  const Status status = createTemporary(context, op);
+  Status status = createTemporary(context, op);
+  if (status.ok() && op.gds) status = attachGds(context, op);
   if (status.ok()) return true;
+  if (op.file != nullptr) {
+    context.io.letGo(op.file);
+    Temporary(context.io, std::move(op.temporary)).remove();
+  }
   answer = failed(status);
   return false;
 }
@@ -184,9 +191,8 @@ Answer finishStore(Context& context, Batch& batch, uint32_t index) {
     temporary.remove();
     return answer;
   }
-  const Via via = op.direct ? Via::kDirect : Via::kBuffered;
-  context.core.stats.add(op.direct ? Stat::kStoreBytesDirect : Stat::kStoreBytesBuffered, op.bytes);
-  return {Outcome::kDone, 0, op.bytes, via, Step::kNone};
+  countMoved(context.core.stats, op);
+  return {Outcome::kDone, 0, op.bytes, viaOf(op), Step::kNone};
 }
 
 Answer probeDirectory(Context& context, Batch& batch, uint32_t index) {

@@ -9,8 +9,6 @@
 
 namespace kvo {
 
-enum class Direction : uint8_t { kRead, kWrite };
-
 // A read that meets the file's end gives ENODATA.
 Status transfer(Context& context, Direction direction, int fd, bool direct, SpanCursor cursor, off_t offset);
 

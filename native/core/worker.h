@@ -14,9 +14,11 @@
 namespace kvo {
 
 struct Batch;
+class Lane;
 
 // Where in an operation's life the worker stands; the watchdog finishes what the phase calls for.
-enum class Phase : uint8_t { kWhole, kSlice };
+// Between slices nothing of the operation is at stake.
+enum class Phase : uint8_t { kWhole, kSlice, kBetween };
 
 // Thrown by Io when a system call returns after the watchdog gave it up; unwinds to the end of the thread.
 struct Abandoned {};
@@ -29,6 +31,7 @@ inline int64_t coarseNow() {
 }
 
 struct Worker {
+  static constexpr uint32_t kNothing = UINT32_MAX;
   static constexpr int64_t kIdle = 0;
   static constexpr int64_t kAbandoned = -1;
   static constexpr int64_t kGone = -2;  // the thread has ended, or is about to; an abandoned one too
@@ -37,11 +40,19 @@ struct Worker {
   std::atomic<int64_t> call{kIdle};
 
   // Written by the thread outside calls; read by the watchdog once it has abandoned the worker.
-  std::shared_ptr<Batch> batch;  // null between tasks
+  // The operation that the call is for.
+  std::shared_ptr<Batch> batch;  // null between tasks, and while copies of several operations are waited for
   uint32_t operation = 0;
-  uint32_t last = 0;  // one past the last operation of the thread's range
   Phase phase = Phase::kWhole;
   const char* call_name = "";
+  bool in_driver = false;  // a call of CUDA's or cuFile's
+  // What else it has taken on: operations [next, last) not begun, and slices of one that it goes on claiming.
+  std::shared_ptr<Batch> task;  // null between tasks
+  uint32_t next = 0;
+  uint32_t last = 0;
+  uint32_t slicing = kNothing;
+  // And slices on their way to or from device memory; null without a device.
+  std::shared_ptr<Lane> lane;
 
   void enter(const char* name) {
     call_name = name;

@@ -26,9 +26,10 @@ export async function isForeign(out) {
  *
  * @param {string} folder build folder below .cmake
  * @param {string[]} options further -D options
+ * @param {string} target
  * @returns the build folder
  */
-export async function buildCore(folder, options = []) {
+export async function buildCore(folder, options = [], target = 'all') {
   const out = inRoot('.cmake', folder);
   if (await isForeign(out)) await rm(out, { recursive: true });
   await quiet('cmake', [
@@ -36,9 +37,12 @@ export async function buildCore(folder, options = []) {
     ...OPTIMISED,
     ...options,
   ]);
-  await quiet('cmake --build', ['cmake', '--build', out, '--parallel', JOBS]);
+  await quiet('cmake --build', ['cmake', '--build', out, '--parallel', JOBS, '--target', target]);
   return out;
 }
+
+/** Builds the stand-ins for libcuda and libcufile (test/fakes), into .cmake/core. */
+export const buildFakes = () => buildCore('core', [], 'fakes');
 
 /**
  * Runs the core's tests.

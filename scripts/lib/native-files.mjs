@@ -3,6 +3,6 @@ import { filesBelow } from './stamp.mjs';
 
 /** @param {RegExp} ending */
 export const nativeFiles = (ending) =>
-  ['native', 'test/native', 'bench']
+  ['native', 'test/native', 'test/fakes', 'bench']
     .flatMap(filesBelow)
     .filter((file) => ending.test(file) && !file.startsWith('native/vendor/'));

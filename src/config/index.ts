@@ -1,4 +1,5 @@
 /** Configuration: read once, frozen, and able to tell where each value came from. */
+export { deviceNumber } from './device.js';
 export { loadConfig } from './load.js';
 export { HASH_ALGORITHMS, HASH_REGIMES } from './schema.js';
 export type { HashAlgorithm, HashRegime } from './schema.js';

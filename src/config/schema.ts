@@ -5,6 +5,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { defaultPaths } from './default-paths.js';
+import { DEVICE, deviceNumber } from './device.js';
 import { HASH_ALGORITHMS, HASH_REGIMES } from './hash-algorithms.js';
 import { CURRENT_LMCACHE, LMCACHE_VERSION, regimeOf, savesUnfullChunk } from './lmcache-version.js';
 import type { SettingType } from './setting-type.js';
@@ -129,8 +130,8 @@ const ACTIVE: { readonly [Property in keyof ConfigValues]: Row<ConfigValues[Prop
     place: 'extra',
     names: ['disk_io_threads', 'gds_io_threads'],
     type: { kind: 'integer', min: 1, max: 512 },
-    default: () => Math.min(16, 2 * availableParallelism()),
-    defaultText: '16, or twice the cores where that is less',
+    default: (_, valueOf) => Math.min(16, (valueOf('device') === 'cpu' ? 2 : 1) * availableParallelism()),
+    defaultText: '16, or twice the cores where that is less; on a GPU, one a core at most, and 32 for GPUDirect Storage',
     doc: 'Threads that move bytes. LMCache reads `gds_io_threads` until 0.5.2 and `disk_io_threads` from 0.5.3 on.',
   },
   useDirectIo: {
@@ -168,7 +169,8 @@ const ACTIVE: { readonly [Property in keyof ConfigValues]: Row<ConfigValues[Prop
     place: 'own',
     names: ['checksums'],
     type: { kind: 'boolean' },
-    default: true,
+    default: (_, valueOf) => valueOf('device') === 'cpu' || valueOf('ioThreads') >= 16,
+    defaultText: '`true`; on a GPU where 16 threads or more stage the bytes, since they pass through host memory then',
     doc: 'Write sums of a chunk’s payload, and compare them.',
   },
   sync: {
@@ -194,6 +196,52 @@ const ACTIVE: { readonly [Property in keyof ConfigValues]: Row<ConfigValues[Prop
     unit: 'files',
     doc: 'Files kept open for reading, at most.',
   },
+  device: {
+    place: 'own',
+    names: ['device'],
+    type: {
+      kind: 'pattern',
+      pattern: DEVICE,
+      name: 'device',
+      expected: '"cpu", "cuda", or "cuda:" and a number, such as "cuda:1"',
+    },
+    default: 'cpu',
+    doc: 'Where the registered buffer lies: host memory, or the memory of a GPU.',
+  },
+  transport: {
+    place: 'own',
+    names: ['transport'],
+    type: { kind: 'choice', values: ['auto', 'gds', 'staged'] },
+    default: 'auto',
+    doc: 'How bytes move to and from a GPU: cuFile where they really go direct (`auto`), cuFile in any case, or through pinned host memory.',
+  },
+  libcudaPath: {
+    place: 'own',
+    names: ['libcuda_path'],
+    type: { kind: 'text' },
+    default: undefined,
+    defaultText: '`libcuda.so.1`, as the loader finds it',
+    nullable: true,
+    doc: 'CUDA’s driver library.',
+  },
+  libcufilePath: {
+    place: 'own',
+    names: ['libcufile_path'],
+    type: { kind: 'text' },
+    default: undefined,
+    defaultText: '`libcufile.so.0` or `libcufile.so`, as the loader finds it',
+    nullable: true,
+    doc: 'cuFile’s library.',
+  },
+  cufileConfig: {
+    place: 'own',
+    names: ['cufile_config'],
+    type: { kind: 'text' },
+    default: undefined,
+    defaultText: 'the one that cuFile finds: `CUFILE_ENV_PATH_JSON`, or `/etc/cufile.json`',
+    nullable: true,
+    doc: 'The cufile.json that cuFile is pointed at, before its driver opens.',
+  },
   requireGds: {
     place: 'own',
     names: ['require_gds'],
@@ -205,7 +253,8 @@ const ACTIVE: { readonly [Property in keyof ConfigValues]: Row<ConfigValues[Prop
     place: 'own',
     names: ['device_index'],
     type: { kind: 'integer' },
-    default: 0,
+    default: (_, valueOf) => deviceNumber(valueOf('device')) ?? 0,
+    defaultText: 'the number of `device`; 0 for `cpu`',
     doc: 'Which of n directories is written: number device_index mod n, so that −1 is the last.',
   },
   lmcacheVersion: {

@@ -13,7 +13,7 @@ export interface ConfigValues {
   readonly gdsPathSharding: 'by_gpu';
   /** False: POSIX I/O even where GPUDirect Storage works. `use_gds`, default true. */
   readonly useGds: boolean;
-  /** Threads that move bytes. `disk_io_threads` or `gds_io_threads`, default 16 or twice the cores where that is less. */
+  /** Threads that move bytes. `disk_io_threads` or `gds_io_threads`, default by transport: 32 for GPUDirect Storage, else 16 or fewer. */
   readonly ioThreads: number;
   /** Open with O_DIRECT where the filesystem takes it. `use_direct_io`, default false. */
   readonly useDirectIo: boolean;
@@ -35,7 +35,7 @@ export interface ConfigValues {
   readonly allocationAttemptDelaySecs: number;
   /** One object a layer. `use_layerwise`, default false; not for MLA models. */
   readonly useLayerwise: boolean;
-  /** Write sums of a chunk's payload on store, and compare them on retrieve. `kv_offload.checksums`, default true. */
+  /** Write sums of a chunk's payload on store, and compare them on retrieve. `kv_offload.checksums`, default true; on a GPU where it costs little. */
   readonly checksums: boolean;
   /** fsync before a chunk is published. `kv_offload.sync`, default false. */
   readonly sync: boolean;
@@ -43,9 +43,19 @@ export interface ConfigValues {
   readonly sliceMiB: number;
   /** Files kept open for reading, at most. `kv_offload.open_files`, default 1024. */
   readonly openFiles: number;
+  /** Where the registered buffer lies: host memory (`cpu`), or a GPU's (`cuda`, `cuda:N`). `kv_offload.device`, default `cpu`. */
+  readonly device: string;
+  /** How bytes move to and from a GPU. `kv_offload.transport`, default `auto`. */
+  readonly transport: 'auto' | 'gds' | 'staged';
+  /** CUDA's driver library. `kv_offload.libcuda_path`; undefined: the one that the loader finds. */
+  readonly libcudaPath: string | undefined;
+  /** cuFile's library. `kv_offload.libcufile_path`; undefined: the one that the loader finds. */
+  readonly libcufilePath: string | undefined;
+  /** The cufile.json that cuFile is pointed at. `kv_offload.cufile_config`; undefined: the one that it finds. */
+  readonly cufileConfig: string | undefined;
   /** Refuse any transport but GPUDirect Storage. `kv_offload.require_gds`, default false. */
   readonly requireGds: boolean;
-  /** Which of several paths is written: `paths[deviceIndex mod n]`. `kv_offload.device_index`, default 0. */
+  /** Which of several paths is written: `paths[deviceIndex mod n]`. `kv_offload.device_index`, default that of `device`. */
   readonly deviceIndex: number;
   /** The LMCache whose files are read and written. `kv_offload.lmcache_version`, default `0.5.6`. */
   readonly lmcacheVersion: string;

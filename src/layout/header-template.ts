@@ -70,12 +70,15 @@ export class HeaderTemplate {
    * is false may still say the same in other words.
    *
    * @param sums - their digits; undefined where any will do
+   * @param paddedFrom - where the run of equal bytes begins that ends the header, where that is known: it need not be
+   *   read again then
    */
   matches(
     headers: Buffer,
     at: number,
     { jsonKey, chunkIndex, prefix }: HeaderIdentity,
     sums: string | undefined,
+    paddedFrom = HEADER_BYTES,
   ): boolean {
     const before = spellIdentity(jsonKey, chunkIndex, prefix) + this.#beforeSums;
     let digits = sums ?? '';
@@ -86,7 +89,10 @@ export class HeaderTemplate {
     }
     if (digits.length !== this.#zeros.length) return false;
     this.#expect(before + digits + this.#afterSums);
-    return headers.compare(this.#expected, 0, HEADER_BYTES, at, at + HEADER_BYTES) === 0;
+    // Behind its own end the template is one run of the byte that it ends with.
+    const end = paddedFrom > this.#expectedEnd ? HEADER_BYTES : this.#expectedEnd;
+    if (headers[at + HEADER_BYTES - 1] !== this.#expected[HEADER_BYTES - 1]) return false;
+    return headers.compare(this.#expected, 0, end, at, at + end) === 0;
   }
 
   #expect(extras: string): void {

@@ -24,29 +24,57 @@ export class Slot {
   readonly region: number;
   /** Bytes from the buffer's start. */
   readonly offset: number;
-  readonly #view: Uint8Array;
-  readonly #transfer: Transfer;
+  /** Bytes of a whole chunk. */
+  readonly byteLength: number;
+  readonly #backing: Backing;
   readonly #free: (slot: Slot) => void;
+  #view: Uint8Array | undefined;
   #leased = true;
   #uses = 0;
 
   /** @internal */
-  constructor(transfer: Transfer, region: number, offset: number, view: Uint8Array, free: (slot: Slot) => void) {
-    this.#transfer = transfer;
-    this.region = region;
+  constructor(backing: Backing, offset: number, byteLength: number, free: (slot: Slot) => void) {
+    this.#backing = backing;
+    this.region = backing.region;
     this.offset = offset;
-    this.#view = view;
+    this.byteLength = byteLength;
     this.#free = free;
   }
 
   /**
-   * The chunk's bytes, not a copy.
+   * The chunk's bytes, not a copy; for a buffer in host memory.
    *
-   * @throws KVOffloadError `KVO_SLOT_RELEASED` once the slot was given back
+   * @throws KVOffloadError `KVO_SLOT_RELEASED` once the slot was given back; `KVO_MEMORY_INVALID` in GPU memory
    */
   get bytes(): Uint8Array {
     this.#check();
+    this.#view ??= this.#backing.view(this.offset, this.byteLength);
     return this.#view;
+  }
+
+  /**
+   * The device address of a buffer in GPU memory; undefined in host memory.
+   *
+   * @throws KVOffloadError `KVO_SLOT_RELEASED` once the slot was given back
+   */
+  get address(): bigint | undefined {
+    this.#check();
+    const { address } = this.#backing;
+    return address === undefined ? undefined : address + BigInt(this.offset);
+  }
+
+  /**
+   * Copies bytes into the slot, wherever it lies, at once.
+   *
+   * @throws KVOffloadError `KVO_SLOT_RELEASED`; `KVO_MEMORY_INVALID` for more bytes than it has; `KVO_CUDA`
+   */
+  copyFrom(source: NodeJS.ArrayBufferView): void {
+    this.#backing.copy(this.offset, this.#fitting(source), true);
+  }
+
+  /** Copies bytes out of the slot, as many as `target` has. As {@link copyFrom}. */
+  copyTo(target: NodeJS.ArrayBufferView): void {
+    this.#backing.copy(this.offset, this.#fitting(target), false);
   }
 
   /** Gives the slot back. Idempotent. */
@@ -62,7 +90,17 @@ export class Slot {
 
   /** @internal Whether it is part of the buffer registered there. */
   isOf(transfer: Transfer): boolean {
-    return transfer === this.#transfer;
+    return transfer === this.#backing.transfer;
+  }
+
+  /** @internal Whether it lies in GPU memory. */
+  get onDevice(): boolean {
+    return this.#backing.address !== undefined;
+  }
+
+  /** @internal */
+  checkLeased(): void {
+    this.#check();
   }
 
   /** @internal A call begins to use it. */
@@ -75,6 +113,12 @@ export class Slot {
   unuse(stuck: boolean): void {
     if (stuck) return;
     if (--this.#uses === 0 && !this.#leased) this.#free(this);
+  }
+
+  #fitting(host: NodeJS.ArrayBufferView): Uint8Array {
+    this.#check();
+    if (host.byteLength <= this.byteLength) return new Uint8Array(host.buffer, host.byteOffset, host.byteLength);
+    throw new KVOffloadError('KVO_MEMORY_INVALID', `${host.byteLength} bytes do not fit a slot of ${this.byteLength}`);
   }
 
   #check(): void {
@@ -120,46 +164,56 @@ interface Waiter {
   readonly reject: (error: KVOffloadError) => void;
 }
 
-/** The registered buffer. It is a SharedArrayBuffer, since nobody can detach one while bytes move into it. */
+/** The registered buffer, divided into slots. */
 export class Arena {
   /** How many slots there are. */
   readonly capacity: number;
   /** Bytes of a slot's view: one whole chunk. */
   readonly chunkBytes: number;
-  readonly #transfer: Transfer;
-  readonly #buffer: SharedArrayBuffer;
-  readonly #region: number;
-  readonly #start: number;
+  readonly #backing: Backing;
   readonly #stride: number;
   readonly #free: number[] = [];
   readonly #waiters = new Set<Waiter>();
   readonly #defaultTimeoutMs: number;
   #closed = false;
 
+  private constructor(layout: ArenaLayout, backing: Backing, timeoutMs: number) {
+    this.#backing = backing;
+    this.chunkBytes = layout.chunkBytes;
+    this.capacity = layout.capacity;
+    this.#stride = layout.stride;
+    this.#defaultTimeoutMs = timeoutMs;
+    for (let slot = this.capacity - 1; slot >= 0; slot--) this.#free.push(slot);
+  }
+
   /**
-   * @param transfer - where the buffer is registered
+   * Allocates and registers the buffer.
+   *
+   * @param transfer - where it is registered
+   * @param where - host memory, or that of the transfer's GPU
    * @param bufferMiB - its size
    * @param chunkBytes - payload bytes of a whole chunk
    * @param timeoutMs - how long a lease waits unless told otherwise
-   * @throws KVOffloadError `KVO_CONFIG_INVALID_VALUE` where not one chunk fits
+   * @throws KVOffloadError `KVO_CONFIG_INVALID_VALUE` where not one chunk fits, or the process has no such memory;
+   *   `KVO_DEVICE_MEMORY`, `KVO_CUDA`
    */
-  constructor(transfer: Transfer, bufferMiB: number, chunkBytes: number, timeoutMs: number) {
-    this.#transfer = transfer;
-    this.chunkBytes = chunkBytes;
-    this.#defaultTimeoutMs = timeoutMs;
-    this.#stride = Math.ceil(chunkBytes / SLOT_ALIGNMENT) * SLOT_ALIGNMENT;
-    this.capacity = Math.floor((bufferMiB * MIB) / this.#stride);
-    if (this.capacity === 0) {
-      throw new KVOffloadError(
-        'KVO_CONFIG_INVALID_VALUE',
-        `cufile_buffer_size is ${bufferMiB} MiB, less than one chunk of ${chunkBytes} bytes; set it to at least ${Math.ceil(this.#stride / MIB)}`,
-      );
-    }
-    const bytes = this.capacity * this.#stride;
-    this.#buffer = allocate(bytes + MEMORY_ALIGNMENT, bufferMiB);
-    this.#start = bytesToAlignment(new Uint8Array(this.#buffer, 0, MEMORY_ALIGNMENT));
-    this.#region = transfer.addRegion(new Uint8Array(this.#buffer, this.#start, MEMORY_ALIGNMENT), bytes);
-    for (let slot = this.capacity - 1; slot >= 0; slot--) this.#free.push(slot);
+  static async allocate(
+    transfer: Transfer,
+    where: 'host' | 'device',
+    bufferMiB: number,
+    chunkBytes: number,
+    timeoutMs: number,
+  ): Promise<Arena> {
+    const layout = layOut(bufferMiB, chunkBytes);
+    const bytes = layout.capacity * layout.stride;
+    const backing =
+      where === 'host' ? hostBacking(transfer, bytes, bufferMiB) : await deviceBacking(transfer, bytes, bufferMiB);
+    return new Arena(layout, backing, timeoutMs);
+  }
+
+  /** As what cuFile knows the buffer, and why not better; undefined in host memory. */
+  get registration(): Registration | undefined {
+    return this.#backing.registration;
   }
 
   /** Slots that can be leased now. */
@@ -243,13 +297,82 @@ export class Arena {
       .reverse()
       .map((slot) => {
         const offset = slot * this.#stride;
-        const view = new Uint8Array(this.#buffer, this.#start + offset, this.chunkBytes);
-        return new Slot(this.#transfer, this.#region, offset, view, () => {
+        return new Slot(this.#backing, offset, this.chunkBytes, () => {
           this.#free.push(slot);
           this.#serve();
         });
       });
   }
+}
+
+interface ArenaLayout {
+  readonly chunkBytes: number;
+  readonly stride: number;
+  readonly capacity: number;
+}
+
+function layOut(bufferMiB: number, chunkBytes: number): ArenaLayout {
+  const stride = Math.ceil(chunkBytes / SLOT_ALIGNMENT) * SLOT_ALIGNMENT;
+  const capacity = Math.floor((bufferMiB * MIB) / stride);
+  if (capacity > 0) return { chunkBytes, stride, capacity };
+  throw new KVOffloadError(
+    'KVO_CONFIG_INVALID_VALUE',
+    `cufile_buffer_size is ${bufferMiB} MiB, less than one chunk of ${chunkBytes} bytes; set it to at least ${Math.ceil(stride / MIB)}`,
+  );
+}
+
+/** How cuFile took a buffer. */
+export interface Registration {
+  readonly registered: 'whole' | 'pieces' | 'not';
+  /** What it said to a better one. */
+  readonly refused?: string;
+}
+
+/** The memory below the slots. */
+interface Backing {
+  readonly transfer: Transfer;
+  readonly region: number;
+  readonly address?: bigint;
+  readonly registration?: Registration;
+  readonly view: (offset: number, bytes: number) => Uint8Array;
+  readonly copy: (offset: number, host: Uint8Array, into: boolean) => void;
+}
+
+/** A SharedArrayBuffer, since nobody can detach one while bytes move into it. */
+function hostBacking(transfer: Transfer, bytes: number, bufferMiB: number): Backing {
+  const buffer = allocate(bytes + MEMORY_ALIGNMENT, bufferMiB);
+  const start = bytesToAlignment(new Uint8Array(buffer, 0, MEMORY_ALIGNMENT));
+  const view = (offset: number, length: number) => new Uint8Array(buffer, start + offset, length);
+  return {
+    transfer,
+    region: transfer.addRegion(view(0, MEMORY_ALIGNMENT), bytes),
+    view,
+    copy: (offset, host, into) => {
+      const slot = view(offset, host.byteLength);
+      if (into) slot.set(host);
+      else host.set(slot);
+    },
+  };
+}
+
+async function deviceBacking(transfer: Transfer, bytes: number, bufferMiB: number): Promise<Backing> {
+  const what = `the buffer of ${bufferMiB} MiB (cufile_buffer_size)`;
+  const { region, address, registered, refused } = await transfer.addDeviceMemory({ bytes: BigInt(bytes) }, what);
+  return {
+    transfer,
+    region,
+    address,
+    registration: { registered, ...(refused && { refused: `${refused.call}: ${refused.text} (${refused.code})` }) },
+    view: () => {
+      throw new KVOffloadError(
+        'KVO_MEMORY_INVALID',
+        'the slot lies in GPU memory, which has no bytes here; use its address, or copyFrom() and copyTo()',
+      );
+    },
+    copy: (offset, host, into) => {
+      transfer.copyDevice(region, offset, host, into);
+    },
+  };
 }
 
 function allocate(bytes: number, bufferMiB: number): SharedArrayBuffer {

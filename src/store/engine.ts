@@ -3,12 +3,15 @@ import type { Tokens } from '../chunks.js';
 import type { Config } from '../config/index.js';
 import { KVOffloadError } from '../errors.js';
 import { configuredNoneHash } from '../hash/index.js';
-import { Transfer, type TransferOptions } from '../transfer.js';
+import type { Wait } from '../plan.js';
+import { type GdsCounters, Transfer, type TransferOptions } from '../transfer.js';
 import { Arena, type LeaseOptions, MemoryRegion, type Slot } from './arena.js';
 import { type Base, openBase } from './bases.js';
 import { traced } from './channels.js';
 import { ChunkFiles, type ListedChunk, type ReadChunk, type TensorInfo, type WriteOptions } from './chunk-files.js';
-import { transferOptions } from './options.js';
+import { DeviceRegion, type IpcMemory, checkDeviceRange, checkIpc } from './device-region.js';
+import { type Gpu, openGpu } from './gpu.js';
+import { checksumsFor, threadsFor, transferOptions } from './options.js';
 import type { ChunkSet } from './chunk-set.js';
 import { lookup } from './lookup.js';
 import { usableBytes } from './memory.js';
@@ -17,8 +20,8 @@ import { Prompt } from './prompt.js';
 import { retrieve } from './retrieve.js';
 import { type Counters, type Session, Suspects } from './session.js';
 import { storeChunks } from './store-chunks.js';
-import { type TransportInfo, checkTransport, describeTransport } from './transport.js';
-import type { CallOptions, ChunkMemory, ModelDescription, RetrieveResult, StoreResult } from './types.js';
+import { type TransportInfo, checkTransport, chooseRoutes, describeTransport, warnOfPosix } from './transport.js';
+import type { CallOptions, ChunkMemory, ModelDescription, MoveOptions, RetrieveResult, StoreResult } from './types.js';
 import { generationOf, shardPath } from '../layout/index.js';
 
 /** Tokens, or what {@link KVCacheEngine.prepare} made of them. */
@@ -35,6 +38,11 @@ export interface EngineStats extends Readonly<Counters> {
   readonly slots: { readonly total: number; readonly available: number };
   /** The I/O threads' own counters; bytes by how they moved. */
   readonly io: Readonly<Record<string, number>>;
+  /**
+   * cuFile's own counts of its calls, by the way that they took, for the whole process: where the POSIX ones are not 0,
+   * what `io` calls gds went through host memory inside cuFile. Absent without cuFile, and where it does not count.
+   */
+  readonly cufile?: GdsCounters;
 }
 
 /**
@@ -64,15 +72,18 @@ export class KVCacheEngine implements AsyncDisposable {
   readonly #session: Session;
   readonly #arena: Arena;
   readonly #files: ChunkFiles;
+  readonly #gdsAtOpen: GdsCounters | undefined;
   #closing: Promise<CloseReport> | undefined;
 
-  private constructor(session: Session, arena: Arena) {
+  private constructor(session: Session, arena: Arena, gpu: Gpu | undefined) {
+    const { transfer, bases, writeBase, config, routes } = session;
     this.#session = session;
     this.#arena = arena;
-    this.#files = new ChunkFiles(session.transfer, session.bases, session.writeBase, session.config);
-    this.config = session.config;
-    this.paths = session.bases;
-    this.transport = describeTransport(session.config, session.bases);
+    this.#gdsAtOpen = transfer.gdsCounters();
+    this.#files = new ChunkFiles(transfer, bases, writeBase, config);
+    this.config = config;
+    this.paths = bases;
+    this.transport = describeTransport(config, bases, writeBase, gpu, routes, arena.registration);
   }
 
   /**
@@ -82,7 +93,7 @@ export class KVCacheEngine implements AsyncDisposable {
    * @param model - whose KV cache it is
    * @throws KVOffloadError `KVO_MODEL_INVALID`, `KVO_DTYPE_UNKNOWN`, `KVO_PATH_UNUSABLE`, `KVO_PERMISSION`,
    *   `KVO_READ_ONLY`, `KVO_CONFIG_INVALID_VALUE` (a buffer smaller than a chunk), `KVO_TRANSPORT_UNAVAILABLE`,
-   *   `KVO_UNSUPPORTED`, `KVO_NATIVE_MISSING`, `KVO_IO_STUCK`
+   *   `KVO_DEVICE_UNAVAILABLE`, `KVO_DEVICE_MEMORY`, `KVO_UNSUPPORTED`, `KVO_NATIVE_MISSING`, `KVO_IO_STUCK`
    */
   static async open(config: Config, model: ModelDescription): Promise<KVCacheEngine> {
     return this.openWith(config, model, {});
@@ -97,23 +108,35 @@ export class KVCacheEngine implements AsyncDisposable {
     checkTransport(config);
     const checked = new Model(model, config);
     const none = configuredNoneHash(config);
-    const generation = generationOf(config.lmcacheVersion);
-    const transfer = new Transfer({ ...transferOptions(config), ...internals });
+    const gpu = await openGpu(config);
+    const writeBase = config.paths.indexOf(shardPath(config.paths, config.deviceIndex));
+    const tried = gpu && (await tryPaths(config, gpu, writeBase));
+    const routes = tried?.routes ?? [];
+    const gds = routes.some(({ reads, writes }) => reads === 'gds' || writes === 'gds');
+    const transfer = new Transfer({
+      ...transferOptions(config),
+      ...internals,
+      ioThreads: threadsFor(config, gds),
+      ...(gpu && { device: gpu.session, useGds: gds, requireGds: config.requireGds }),
+    });
     try {
       const leaseMs = config.maxAllocAttempts * config.allocationAttemptDelaySecs * 1000;
-      const arena = new Arena(transfer, config.bufferMiB, checked.tensor(config.chunkSize).bytes, leaseMs);
-      const bases = await Promise.all(config.paths.map((path) => openBase(transfer, path, generation)));
+      const chunkBytes = checked.tensor(config.chunkSize).bytes;
+      const where = gpu === undefined ? 'host' : 'device';
+      const arena = await Arena.allocate(transfer, where, config.bufferMiB, chunkBytes, leaseMs);
       const session: Session = {
         config,
         model: checked,
         noneHash: none,
         transfer,
-        bases,
-        writeBase: config.paths.indexOf(shardPath(config.paths, config.deviceIndex)),
+        bases: tried?.bases ?? (await openBases(transfer, config)),
+        writeBase,
         counters: newCounters(),
         suspects: new Suspects(),
+        checksums: checksumsFor(config, gds),
+        routes,
       };
-      return new KVCacheEngine(session, arena);
+      return new KVCacheEngine(session, arena, gpu);
     } catch (error) {
       await transfer.close();
       throw error;
@@ -147,11 +170,14 @@ export class KVCacheEngine implements AsyncDisposable {
   /**
    * Stores a prompt's first `sources.length` chunks (after the skipped ones). One that exists is not written again.
    *
+   * CUDA's work is not ordered with files: GPU memory that kernels still write must be waited for, by `after` or by the
+   * caller.
+   *
    * @param sources - each chunk's memory: a slot, a typed array, or a list of parts
    * @throws KVOffloadError as {@link prepare}; `KVO_CLOSED`, `KVO_ARGUMENT_INVALID`, `KVO_MEMORY_INVALID`,
    *   `KVO_SHAPE_MISMATCH`, `KVO_SLOT_RELEASED`, `KVO_KEY_TOO_LONG`
    */
-  async store(prompt: PromptLike, sources: readonly ChunkMemory[], options: CallOptions = {}): Promise<StoreResult> {
+  async store(prompt: PromptLike, sources: readonly ChunkMemory[], options: MoveOptions = {}): Promise<StoreResult> {
     const prepared = this.#prepared(prompt, options);
     return this.#store(prepared, this.#wholeSet(prepared, 'store'), sources, options);
   }
@@ -159,7 +185,7 @@ export class KVCacheEngine implements AsyncDisposable {
   /**
    * Reads a prompt's first `targets.length` chunks (after the skipped ones) into `targets`. `tokens` of the result is
    * the usable prefix: it ends at the first chunk that is not a hit. What a target of another outcome holds is
-   * undefined.
+   * undefined. Once the promise is settled, GPU memory holds the bytes for all work given to the device from then on.
    *
    * @param targets - each chunk's memory: a slot, a typed array, or a list of parts
    * @throws KVOffloadError as {@link store}
@@ -167,7 +193,7 @@ export class KVCacheEngine implements AsyncDisposable {
   async retrieve(
     prompt: PromptLike,
     targets: readonly ChunkMemory[],
-    options: CallOptions = {},
+    options: MoveOptions = {},
   ): Promise<RetrieveResult> {
     const prepared = this.#prepared(prompt, options);
     return this.#retrieve(prepared, this.#wholeSet(prepared, 'retrieve'), targets, options);
@@ -183,7 +209,7 @@ export class KVCacheEngine implements AsyncDisposable {
     prompt: PromptLike,
     layer: number,
     sources: readonly ChunkMemory[],
-    options: CallOptions = {},
+    options: MoveOptions = {},
   ): Promise<StoreResult> {
     const prepared = this.#prepared(prompt, options);
     return this.#store(prepared, this.#layerSet(prepared, layer), sources, options);
@@ -198,7 +224,7 @@ export class KVCacheEngine implements AsyncDisposable {
     prompt: PromptLike,
     layer: number,
     targets: readonly ChunkMemory[],
-    options: CallOptions = {},
+    options: MoveOptions = {},
   ): Promise<RetrieveResult> {
     const prepared = this.#prepared(prompt, options);
     return this.#retrieve(prepared, this.#layerSet(prepared, layer), targets, options);
@@ -222,6 +248,36 @@ export class KVCacheEngine implements AsyncDisposable {
   register(memory: ArrayBufferLike | NodeJS.ArrayBufferView): MemoryRegion {
     this.#checkOpen();
     return new MemoryRegion(this.#session.transfer, usableBytes(memory, 'the memory to register'));
+  }
+
+  /**
+   * Registers GPU memory of the caller's, to name parts of it in any call, with cuFile too where that is in use. It must
+   * stay allocated until the region is released.
+   *
+   * @param address - a device pointer, checked against the driver
+   * @param byteLength - bytes, all in one allocation
+   * @throws KVOffloadError `KVO_MEMORY_INVALID`, `KVO_CUDA`, `KVO_CLOSED`, `KVO_UNSUPPORTED` without a GPU
+   */
+  async registerDevice(address: bigint, byteLength: number): Promise<DeviceRegion> {
+    const transfer = this.#gpuTransfer();
+    return DeviceRegion.add(transfer, checkDeviceRange(address, byteLength), 'the device memory to register');
+  }
+
+  /** Allocates GPU memory beside the buffer, freed on release. @throws KVOffloadError as {@link registerDevice} */
+  async allocateDevice(byteLength: number): Promise<DeviceRegion> {
+    const transfer = this.#gpuTransfer();
+    const { bytes } = checkDeviceRange(1n, byteLength);
+    return DeviceRegion.add(transfer, { bytes }, `device memory of ${byteLength} bytes`);
+  }
+
+  /**
+   * Opens GPU memory of another process on this machine, which must keep it until the region is released.
+   *
+   * @throws KVOffloadError as {@link registerDevice}
+   */
+  async openDeviceMemory(memory: IpcMemory): Promise<DeviceRegion> {
+    const transfer = this.#gpuTransfer();
+    return DeviceRegion.add(transfer, checkIpc(memory), 'device memory of another process');
   }
 
   /** Reads one chunk by key or path. See {@link ChunkFiles.readChunk}. */
@@ -249,10 +305,12 @@ export class KVCacheEngine implements AsyncDisposable {
 
   /** Numbers since the engine was opened. */
   stats(): EngineStats {
+    const counters = this.#session.transfer.gdsCounters();
     return {
       ...this.#session.counters,
       slots: { total: this.#arena.capacity, available: this.#arena.available },
       io: this.#session.transfer.stats(),
+      ...(counters && { cufile: counters }),
     };
   }
 
@@ -262,7 +320,7 @@ export class KVCacheEngine implements AsyncDisposable {
    */
   close(): Promise<CloseReport> {
     this.#arena.close();
-    this.#closing ??= this.#session.transfer.close().then((stuck) => ({ stuck }));
+    this.#closing ??= this.#close();
     return this.#closing;
   }
 
@@ -270,24 +328,49 @@ export class KVCacheEngine implements AsyncDisposable {
     await this.close();
   }
 
+  async #close(): Promise<CloseReport> {
+    const { transfer, routes } = this.#session;
+    const counters = transfer.gdsCounters();
+    const stuck = await transfer.close();
+    warnOfPosix(this.config, routes, this.#gdsAtOpen, counters);
+    return { stuck };
+  }
+
   #store(
     prompt: Prompt,
     set: ChunkSet,
     sources: readonly ChunkMemory[],
-    { signal }: CallOptions,
+    { signal, after }: MoveOptions,
   ): Promise<StoreResult> {
     checkCount(set, sources, 'sources');
-    return traced('store', prompt, () => storeChunks(this.#session, set, sources, signal));
+    const move = (wait?: Wait) => storeChunks(this.#session, set, sources, signal, wait);
+    return traced('store', prompt, () => this.#after(after, move));
   }
 
   #retrieve(
     prompt: Prompt,
     set: ChunkSet,
     targets: readonly ChunkMemory[],
-    { signal }: CallOptions,
+    { signal, after }: MoveOptions,
   ): Promise<RetrieveResult> {
     checkCount(set, targets, 'targets');
-    return traced('retrieve', prompt, () => retrieve(this.#session, set, targets, signal));
+    const move = (wait?: Wait) => retrieve(this.#session, set, targets, signal, wait);
+    return traced('retrieve', prompt, () => this.#after(after, move));
+  }
+
+  /** At once, where there is nothing to wait for: slots are in use from the call on. */
+  async #after<Result>(after: MoveOptions['after'], move: (wait?: Wait) => Promise<Result>): Promise<Result> {
+    if (after === undefined) return move();
+    return move(await waitFor(this.#session.transfer, this.transport.kind, after));
+  }
+
+  #gpuTransfer(): Transfer {
+    this.#checkOpen();
+    if (this.transport.kind !== 'host') return this.#session.transfer;
+    throw new KVOffloadError(
+      'KVO_UNSUPPORTED',
+      'the engine was opened for host memory; open it with kv_offload.device set to cuda',
+    );
   }
 
   #wholeSet(prompt: Prompt, call: string): ChunkSet {
@@ -335,6 +418,48 @@ export class KVCacheEngine implements AsyncDisposable {
   #checkOpen(): void {
     if (this.#closing) throw new KVOffloadError('KVO_CLOSED', 'the engine is closed; open another');
   }
+}
+
+function openBases(transfer: Transfer, config: Config): Promise<Base[]> {
+  const generation = generationOf(config.lmcacheVersion);
+  return Promise.all(config.paths.map((path) => openBase(transfer, path, generation)));
+}
+
+/** Base paths, and how the GPU's bytes move below each: by a pool of one thread, since that decides how many there are. */
+async function tryPaths(config: Config, gpu: Gpu, writeBase: number) {
+  const transfer = new Transfer({ ...transferOptions(config), ioThreads: 1, device: gpu.session, useGds: true });
+  try {
+    const bases = await openBases(transfer, config);
+    return { bases, routes: await chooseRoutes(config, gpu, transfer, bases, writeBase) };
+  } finally {
+    await transfer.close();
+  }
+}
+
+const DEVICE_HANDLES = 2n ** 64n;
+
+/** What a batch is told to wait for. @throws KVOffloadError `KVO_ARGUMENT_INVALID`, `KVO_CUDA` */
+async function waitFor(
+  transfer: Transfer,
+  kind: TransportInfo['kind'],
+  after: MoveOptions['after'],
+): Promise<Wait | undefined> {
+  if (after === undefined) return undefined;
+  if (kind === 'host') {
+    throw new KVOffloadError('KVO_ARGUMENT_INVALID', 'after: the engine was opened for host memory; leave it out');
+  }
+  if (after === 'device') {
+    await transfer.synchronize();
+    return undefined;
+  }
+  const { event, stream } = after as { readonly event?: unknown; readonly stream?: unknown };
+  const handle = event ?? stream;
+  const known = typeof handle === 'bigint' && handle >= (event === undefined ? 0n : 1n) && handle < DEVICE_HANDLES;
+  if (known && (event === undefined || stream === undefined)) return after;
+  throw new KVOffloadError(
+    'KVO_ARGUMENT_INVALID',
+    "after is 'device', { event } or { stream }, with CUDA's handle as a bigint; an event is never 0",
+  );
 }
 
 function checkCount(set: ChunkSet, memory: readonly ChunkMemory[], what: string): void {

@@ -3,6 +3,7 @@ import { types } from 'node:util';
 import { KVOffloadError } from '../errors.js';
 import { OWN_MEMORY, type Segment } from '../plan.js';
 import { MemoryRegion, Slot } from './arena.js';
+import { DeviceRegion } from './device-region.js';
 import type { Transfer } from '../transfer.js';
 import type { ChunkMemory, MemoryPart } from './types.js';
 
@@ -12,6 +13,8 @@ export class BatchMemory {
   readonly buffers: Uint8Array[] = [];
   readonly #slots: { readonly slot: Slot; readonly chunk: number }[] = [];
   readonly #transfer: Transfer;
+  /** Where the segment lies that was looked at last. */
+  #onDevice = false;
 
   /** @param transfer - where slots and regions must be registered */
   constructor(transfer: Transfer) {
@@ -26,12 +29,17 @@ export class BatchMemory {
    * @throws KVOffloadError `KVO_MEMORY_INVALID`, `KVO_SHAPE_MISMATCH`, `KVO_SLOT_RELEASED`
    */
   resolve(chunk: number, memory: ChunkMemory, bytes: number): Segment[] {
+    // The rule, and worth its own few lines: retrieves of thousands of small chunks wait for this.
+    if (memory instanceof Slot && memory.byteLength >= bytes) return [this.#ofSlot(chunk, memory, 0, bytes)];
     const parts = Array.isArray(memory) ? (memory as readonly MemoryPart[]) : [memory as MemoryPart];
     const segments: Segment[] = [];
     let left = bytes;
+    let device: boolean | undefined;
     for (const part of parts) {
       const segment = this.#segment(chunk, part, left);
-      left -= segment.length;
+      device ??= this.#onDevice;
+      if (device !== this.#onDevice) throw strange(chunk, 'partly on the host and partly on the GPU');
+      left -= segment.length * (segment.blocks?.length ?? 1);
       segments.push(segment);
     }
     if (left !== 0) {
@@ -54,24 +62,52 @@ export class BatchMemory {
   }
 
   #segment(chunk: number, part: MemoryPart, left: number): Segment {
-    if (part instanceof Slot) return this.#ofSlot(chunk, part, 0, Math.min(part.bytes.byteLength, left));
+    if (part instanceof Slot) return this.#ofSlot(chunk, part, 0, Math.min(part.byteLength, left));
     if (ArrayBuffer.isView(part)) return this.#ofView(chunk, part, 0, undefined);
-    const { memory, offset = 0, length } = checkPart(chunk, part);
+    if (part instanceof DeviceRegion) return this.#ofRegion(chunk, part, 0, undefined);
+    const checked = checkPart(chunk, part);
+    if ('offsets' in checked) return this.#ofBlocks(chunk, checked);
+    const { memory, offset = 0, length } = checked;
     if (memory instanceof Slot) return this.#ofSlot(chunk, memory, offset, length);
-    if (memory instanceof MemoryRegion) {
-      if (!memory.isOf(this.#transfer))
-        throw strange(
-          chunk,
-          'a region that was released, whose buffer was transferred, or that is registered at another engine',
-        );
-      return { region: memory.region, ...within(chunk, memory.byteLength, offset, length) };
+    if (ArrayBuffer.isView(memory)) return this.#ofView(chunk, memory, offset, length);
+    return this.#ofRegion(chunk, memory, offset, length);
+  }
+
+  #ofRegion(
+    chunk: number,
+    memory: MemoryRegion | DeviceRegion,
+    offset: number,
+    length: number | undefined,
+  ): Segment {
+    this.#checkRegion(chunk, memory);
+    this.#onDevice = memory instanceof DeviceRegion;
+    return { region: memory.region, ...within(chunk, memory.byteLength, offset, length) };
+  }
+
+  /** Which of the blocks lie inside is checked by the native engine, all of them: here each would cost a bigint. */
+  #ofBlocks(chunk: number, { memory, offsets, length }: Blocks): Segment {
+    this.#checkRegion(chunk, memory);
+    if (!(offsets instanceof BigUint64Array) || offsets.length === 0 || offsets.length > MOST_BLOCKS) {
+      throw strange(chunk, `a list of ${String((offsets as ArrayLike<unknown>).length)} offsets in no BigUint64Array`);
     }
-    return this.#ofView(chunk, memory, offset, length);
+    if (!Number.isSafeInteger(length) || length < 1) throw strange(chunk, `in blocks of ${String(length)} bytes`);
+    this.#onDevice = memory instanceof DeviceRegion;
+    return { region: memory.region, offset: 0, length, blocks: offsets };
+  }
+
+  #checkRegion(chunk: number, memory: MemoryRegion | DeviceRegion): void {
+    if (memory.isOf(this.#transfer)) return;
+    throw strange(
+      chunk,
+      'a region that was released, whose buffer was transferred, or that is registered at another engine',
+    );
   }
 
   #ofSlot(chunk: number, slot: Slot, offset: number, length: number | undefined): Segment {
     if (!slot.isOf(this.#transfer)) throw strange(chunk, 'a slot of another engine');
-    const range = within(chunk, slot.bytes.byteLength, offset, length);
+    slot.checkLeased();
+    const range = within(chunk, slot.byteLength, offset, length);
+    this.#onDevice = slot.onDevice;
     this.#slots.push({ slot, chunk });
     return { region: slot.region, offset: slot.offset + range.offset, length: range.length };
   }
@@ -79,6 +115,7 @@ export class BatchMemory {
   #ofView(chunk: number, view: NodeJS.ArrayBufferView, offset: number, length: number | undefined): Segment {
     const bytes = usableBytes(view, `the memory of chunk ${chunk}`);
     const range = within(chunk, bytes.byteLength, offset, length);
+    this.#onDevice = false;
     this.buffers.push(bytes);
     return { region: OWN_MEMORY + this.buffers.length - 1, ...range };
   }
@@ -122,14 +159,21 @@ function strange(chunk: number, what: string): KVOffloadError {
   return new KVOffloadError('KVO_MEMORY_INVALID', `the memory of chunk ${chunk} is ${what}; use this engine’s own`);
 }
 
-function checkPart(chunk: number, part: unknown): Exclude<MemoryPart, Slot | NodeJS.ArrayBufferView> {
-  const { memory } = (part ?? {}) as { memory?: unknown };
-  if (memory instanceof Slot || memory instanceof MemoryRegion || ArrayBuffer.isView(memory)) {
-    return part as Exclude<MemoryPart, Slot | NodeJS.ArrayBufferView>;
+type Parts = Exclude<MemoryPart, Slot | DeviceRegion | NodeJS.ArrayBufferView>;
+type Blocks = Extract<Parts, { offsets: BigUint64Array }>;
+
+/** As many as the native plan can count. */
+const MOST_BLOCKS = 2 ** 31;
+
+function checkPart(chunk: number, part: unknown): Parts {
+  const { memory, offsets } = (part ?? {}) as { memory?: unknown; offsets?: unknown };
+  const isRegion = memory instanceof MemoryRegion || memory instanceof DeviceRegion;
+  if (isRegion || ((memory instanceof Slot || ArrayBuffer.isView(memory)) && offsets === undefined)) {
+    return part as Parts;
   }
   throw new KVOffloadError(
     'KVO_MEMORY_INVALID',
-    `the memory of chunk ${chunk} is none; pass a slot, a typed array, or a list of such and of { memory, offset, length }`,
+    `the memory of chunk ${chunk} is none; pass a slot, a typed array, a region, or a list of such and of { memory, offset, length }`,
   );
 }
 

@@ -2,6 +2,24 @@
 import type { Config } from '../config/index.js';
 import type { TransferOptions } from '../transfer.js';
 
+/** What the user has not set, by the property's name. */
+function isDefault(config: Config, property: keyof Config): boolean {
+  return config.explain().find((row) => row.property === property)?.source === 'default';
+}
+
+/** cuFile's calls block their threads: WEKA's own tools take 32 to 48 a GPU. */
+const GDS_THREADS = 32;
+
+/** Threads, once it is known how bytes move. */
+export function threadsFor(config: Config, gds: boolean): number {
+  return gds && isDefault(config, 'ioThreads') ? GDS_THREADS : config.ioThreads;
+}
+
+/** Sums, likewise: what cuFile moves does not pass through host memory, where they cost little. */
+export function checksumsFor(config: Config, gds: boolean): boolean {
+  return gds && isDefault(config, 'checksums') ? false : config.checksums;
+}
+
 /** For {@link Transfer}'s constructor. */
 export function transferOptions(config: Config): TransferOptions {
   return {

@@ -36,6 +36,7 @@ export class OwnHeaders {
    * shape, format and size are then those that `judge` would ask for.
    *
    * @param digits - the payload's sums as it was read, in hex; undefined where they were not computed
+   * @param paddedFrom - where its padding begins, as the engine found
    * @returns `verified` where its sums are those; `same` where it has none, or there are none to compare with;
    *   undefined where the header must be judged by what it says
    */
@@ -44,6 +45,7 @@ export class OwnHeaders {
     operation: number,
     chunk: PromptChunk,
     digits: string | undefined,
+    paddedFrom?: number,
   ): 'verified' | 'same' | undefined {
     const at = operation * HEADER_BYTES;
     try {
@@ -51,8 +53,8 @@ export class OwnHeaders {
       // Its digest costs, and LMCache's own headers have none to compare it with.
       if (!summed.hasExtras(headers, at)) return undefined;
       const identity = this.#identity(chunk);
-      if (summed.matches(headers, at, identity, digits)) return digits === undefined ? 'same' : 'verified';
-      return plain.matches(headers, at, identity, '') ? 'same' : undefined;
+      if (summed.matches(headers, at, identity, digits, paddedFrom)) return digits === undefined ? 'same' : 'verified';
+      return plain.matches(headers, at, identity, '', paddedFrom) ? 'same' : undefined;
     } catch (error) {
       // A chunk that this library can't write in that generation: whoever did, its header says what it is.
       if (error instanceof KVOffloadError) return undefined;

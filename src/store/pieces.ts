@@ -1,6 +1,8 @@
 /** Large batches in pieces: what the first one answers is judged while the others' bytes still move. */
 
-/** Operations a piece; their headers, 2 MiB, then fit in a processor's cache. */
+/** Operations of the first piece: few, so that threads have work while the others are planned. Each next has twice as many … */
+const FIRST = 64;
+/** … up to so many; their headers, 2 MiB, still fit in a processor's cache. */
 const PIECE = 512;
 
 /**
@@ -16,9 +18,13 @@ export async function inPieces(
   buffers: number,
   work: (piece: readonly number[]) => Promise<void>,
 ): Promise<void> {
-  if (indices.length <= PIECE || buffers > PIECE) return work(indices);
+  if (indices.length <= FIRST || buffers > PIECE) return work(indices);
   const pieces: Promise<void>[] = [];
-  for (let at = 0; at < indices.length; at += PIECE) pieces.push(work(indices.slice(at, at + PIECE)));
+  let size = FIRST;
+  for (let at = 0; at < indices.length; at += size) {
+    if (at > 0) size = Math.min(size * 2, PIECE);
+    pieces.push(work(indices.slice(at, at + size)));
+  }
   const settled = await Promise.allSettled(pieces);
   const failed = settled.find((piece) => piece.status === 'rejected');
   if (failed !== undefined) throw failed.reason;

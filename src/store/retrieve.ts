@@ -1,7 +1,7 @@
 /** Reading a prompt's chunks, and judging what was read. */
 import type { KVOffloadError } from '../errors.js';
-import type { Outcomes } from '../outcomes.js';
-import { type Segment, planLoads } from '../plan.js';
+import type { Outcomes, Via } from '../outcomes.js';
+import { type Segment, type Wait, planLoads } from '../plan.js';
 import { BatchMemory } from './memory.js';
 import type { ChunkSet, PromptChunk } from './chunk-set.js';
 import { OwnHeaders } from './own-headers.js';
@@ -32,12 +32,13 @@ export async function retrieve(
   prompt: ChunkSet,
   targets: readonly ChunkMemory[],
   signal: AbortSignal | undefined,
+  wait: Wait | undefined,
 ): Promise<RetrieveResult> {
   const memory = new BatchMemory(session.transfer);
   const wanted = prompt.chunks.slice(0, targets.length).map((chunk, i): Wanted => {
     return { chunk, segments: memory.resolve(i, targets[i] ?? [], chunk.tensor.bytes) };
   });
-  const judged: Judged[] = wanted.map(() => MISS);
+  const chunks: RetrievedChunk[] = [];
   const stuck = new Set<number>();
   const own = new OwnHeaders(prompt);
   memory.begin();
@@ -45,21 +46,32 @@ export async function retrieve(
     let missing = [...wanted.keys()];
     for (const base of readOrder(session)) {
       if (missing.length === 0) break;
+      // What a piece's chunks became is told while the bytes of others still move.
       await inPieces(missing, memory.buffers.length, async (piece) => {
-        const loaded = await load(session, prompt, base, wanted, piece, memory, own, signal);
+        const { judged, outcomes } = await load(session, prompt, base, wanted, piece, memory, own, signal, wait);
         for (const [at, i] of piece.entries()) {
-          const verdict = loaded.judged[at] ?? MISS;
+          const verdict = judged[at] ?? MISS;
+          const before = chunks[i];
           // What the first base said stands, unless another has the chunk: its file there may be sound.
-          if (verdict.outcome === 'hit' || judged[i] === MISS) judged[i] = verdict;
-          if (loaded.outcomes.outcome(at) === 'stuck') stuck.add(i);
+          const silent = before === undefined || (before.outcome === 'miss' && before.error === undefined);
+          if (verdict.outcome === 'hit' || silent) {
+            chunks[i] = tell(wanted[i] as Wanted, verdict, verdict.outcome === 'hit' ? outcomes.via(at) : 'nothing');
+          }
+          if (outcomes.outcome(at) === 'stuck') stuck.add(i);
         }
       });
-      missing = missing.filter((i) => judged[i]?.outcome !== 'hit' && !stuck.has(i));
+      missing = missing.filter((i) => chunks[i]?.outcome !== 'hit' && !stuck.has(i));
     }
   } finally {
     memory.settle((chunk) => stuck.has(chunk));
   }
-  return summarise(session, prompt, wanted, judged);
+  return summarise(session, prompt, chunks);
+}
+
+function tell({ chunk }: Wanted, { outcome, verified, error }: Judged, via: Via): RetrievedChunk {
+  const { index, start, end, tensor } = chunk;
+  const told = { index, start, end, outcome, verified, bytes: tensor.bytes, via };
+  return error === undefined ? told : { ...told, error };
 }
 
 /** Some of the chunks still missing, below one base path. */
@@ -72,23 +84,32 @@ async function load(
   memory: BatchMemory,
   own: OwnHeaders,
   signal: AbortSignal | undefined,
+  wait: Wait | undefined,
 ): Promise<{ readonly outcomes: Outcomes; readonly judged: readonly Judged[] }> {
   const paths = prompt.paths(base);
-  const sums = session.config.checksums;
-  const loads = missing.map((i) => ({ path: paths[i] ?? '', segments: wanted[i]?.segments ?? [], sums }));
-  const outcomes = await session.transfer.run(planLoads(loads, memory.buffers), signal);
+  const sums = session.checksums;
+  const gds = session.routes[base]?.reads === 'gds';
+  const loads = missing.map((i) => ({ path: paths[i] ?? '', segments: wanted[i]?.segments ?? [], sums, gds }));
+  const outcomes = await session.transfer.run(planLoads(loads, memory.buffers, wait), signal);
   const reader = new SumReader(outcomes.sums);
-  const headers = Buffer.from(outcomes.headers.buffer, outcomes.headers.byteOffset, outcomes.headers.length);
+  const { headers } = outcomes;
   const judged = missing.map((i, operation) => {
     const { chunk } = wanted[i] as Wanted;
     if (sums) reader.next(chunk.tensor.bytes);
     // As a rule the header is the one that we write: what it says need not be taken apart.
     if (outcomes.outcome(operation) === 'done') {
-      const same = own.recognise(headers, operation, chunk, sums ? reader.digits : undefined);
+      const same = own.recognise(
+        headers,
+        operation,
+        chunk,
+        sums ? reader.digits : undefined,
+        outcomes.headerEnd(operation),
+      );
       if (same !== undefined) return same === 'verified' ? VERIFIED : HIT;
     }
     return judgeLoad(session, prompt, chunk, paths[i] ?? '', outcomes, operation, sums ? reader.sums : undefined);
   });
+  outcomes.release();
   return { outcomes, judged };
 }
 
@@ -126,29 +147,19 @@ function judgeLoad(
   return compared === true ? VERIFIED : HIT;
 }
 
-function summarise(
-  session: Session,
-  prompt: ChunkSet,
-  wanted: readonly Wanted[],
-  judged: readonly Judged[],
-): RetrieveResult {
-  const { counters } = session;
+function summarise({ counters }: Session, prompt: ChunkSet, chunks: readonly RetrievedChunk[]): RetrieveResult {
   let tokens = prompt.skipTokens;
   let usable = true;
-  const chunks = wanted.map(({ chunk }, i): RetrievedChunk => {
-    const { outcome, verified, error } = judged[i] ?? MISS;
+  for (const { outcome, verified, bytes, end } of chunks) {
     usable &&= outcome === 'hit';
-    if (usable) tokens = chunk.end;
+    if (usable) tokens = end;
     if (outcome === 'hit') {
       counters.hits++;
-      counters.bytesRetrieved += chunk.tensor.bytes;
+      counters.bytesRetrieved += bytes;
       if (!verified) counters.unverified++;
     } else if (outcome === 'miss') counters.misses++;
     else if (outcome === 'corrupt') counters.corrupt++;
     else counters.retrieveFailed++;
-    const { index, start, end, tensor } = chunk;
-    const result = { index, start, end, outcome, verified, bytes: tensor.bytes };
-    return error === undefined ? result : { ...result, error };
-  });
+  }
   return { tokens, chunks };
 }

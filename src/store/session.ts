@@ -5,6 +5,7 @@ import { SUM_DIGITS, spellSums, sumBlockBytes, sumCount } from '../layout/index.
 import type { Transfer } from '../transfer.js';
 import type { Base } from './bases.js';
 import type { Model } from './model.js';
+import type { Route } from './transport.js';
 
 /** What an engine has counted since it was opened, in chunks unless a name says otherwise. */
 export interface Counters {
@@ -39,6 +40,10 @@ export interface Session {
   readonly writeBase: number;
   readonly counters: Counters;
   readonly suspects: Suspects;
+  /** Whether sums are written and compared. */
+  readonly checksums: boolean;
+  /** How a GPU's bytes move, by base path; empty without one. */
+  readonly routes: readonly Route[];
 }
 
 /** Chunks found corrupt, which the next store replaces: without this it would say that they exist. */

@@ -1,8 +1,8 @@
 /** Writing a prompt's chunks, and saying what became of each. */
 import { KVOffloadError } from '../errors.js';
 import { HEADER_BYTES, sumBlockBytes } from '../layout/index.js';
-import type { Outcomes } from '../outcomes.js';
-import { type Segment, planStores } from '../plan.js';
+import type { Outcomes, Via } from '../outcomes.js';
+import { type Segment, type Wait, planStores } from '../plan.js';
 import { BatchMemory } from './memory.js';
 import type { ChunkSet, PromptChunk } from './chunk-set.js';
 import { OwnHeaders } from './own-headers.js';
@@ -33,6 +33,7 @@ export async function storeChunks(
   prompt: ChunkSet,
   sources: readonly ChunkMemory[],
   signal: AbortSignal | undefined,
+  wait: Wait | undefined,
 ): Promise<StoreResult> {
   const memory = new BatchMemory(session.transfer);
   const paths = prompt.paths(session.writeBase);
@@ -46,21 +47,25 @@ export async function storeChunks(
       session,
       given,
       given.map(() => ({ outcome: 'dropped', error })),
+      [],
     );
   }
 
   const became: Became[] = [];
+  const vias: Via[] = [];
   const stuck = new Set<number>();
   memory.begin();
   try {
     const own = new OwnHeaders(prompt);
     const write = async (which: readonly number[], replaceAll: boolean) => {
-      const outcomes = await submit(session, own, given, which, memory, replaceAll, signal);
-      const headers = Buffer.from(outcomes.headers.buffer, outcomes.headers.byteOffset, outcomes.headers.length);
+      const outcomes = await submit(session, own, given, which, memory, replaceAll, signal, wait);
+      const { headers } = outcomes;
       for (const [operation, i] of which.entries()) {
         became[i] = interpret(session, prompt, own, given[i] as Given, outcomes, headers, operation);
         if (outcomes.outcome(operation) === 'stuck') stuck.add(i);
+        vias[i] = became[i] === STORED ? outcomes.via(operation) : 'nothing';
       }
+      outcomes.release();
     };
     await inPieces([...given.keys()], memory.buffers.length, (piece) => write(piece, false));
     const corrupt = [...given.keys()].filter((i) => became[i]?.replace === true);
@@ -68,7 +73,7 @@ export async function storeChunks(
   } finally {
     memory.settle((chunk) => stuck.has(chunk));
   }
-  return summarise(session, given, became);
+  return summarise(session, given, became, vias);
 }
 
 function submit(
@@ -79,8 +84,11 @@ function submit(
   memory: BatchMemory,
   replaceAll: boolean,
   signal: AbortSignal | undefined,
+  wait: Wait | undefined,
 ): Promise<Outcomes> {
-  const { checksums, sync } = session.config;
+  const { checksums } = session;
+  const { sync } = session.config;
+  const gds = session.routes[session.writeBase]?.writes === 'gds';
   const stores = which.map((i) => {
     const { chunk, path, segments } = given[i] as Given;
     return {
@@ -88,11 +96,12 @@ function submit(
       segments,
       sumBlock: checksums ? sumBlockBytes(chunk.tensor.bytes) : 0,
       sync,
+      gds,
       replace: replaceAll || session.suspects.has(path),
       writeHeader: (headers: Buffer, at: number) => own.write(headers, at, chunk, checksums),
     };
   });
-  return session.transfer.run(planStores(stores, memory.buffers), signal);
+  return session.transfer.run(planStores(stores, memory.buffers, wait), signal);
 }
 
 function interpret(
@@ -128,7 +137,12 @@ function interpret(
   return { outcome: 'failed', error, replace: true };
 }
 
-function summarise(session: Session, given: readonly Given[], became: readonly Became[]): StoreResult {
+function summarise(
+  session: Session,
+  given: readonly Given[],
+  became: readonly Became[],
+  vias: readonly Via[],
+): StoreResult {
   const { counters } = session;
   let present = 0;
   const chunks = given.map(({ chunk }, i): ChunkResult<StoreOutcome> => {
@@ -137,7 +151,7 @@ function summarise(session: Session, given: readonly Given[], became: readonly B
     if (outcome === 'stored') counters.bytesStored += chunk.tensor.bytes;
     counters[outcome === 'failed' ? 'storeFailed' : outcome]++;
     const { index, start, end, tensor } = chunk;
-    const result = { index, start, end, outcome, bytes: tensor.bytes };
+    const result = { index, start, end, outcome, bytes: tensor.bytes, via: vias[i] ?? 'nothing' };
     return error === undefined ? result : { ...result, error };
   });
   return { present, chunks };

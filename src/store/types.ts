@@ -1,6 +1,9 @@
 /** The words of the facade: what a caller hands in and gets back. */
 import type { KVOffloadError } from '../errors.js';
+import type { Via } from '../outcomes.js';
+import type { Wait } from '../plan.js';
 import type { MemoryRegion, Slot } from './arena.js';
+import type { DeviceRegion } from './device-region.js';
 
 /** The model whose KV cache is kept; it decides keys and chunk shapes. */
 export interface ModelDescription {
@@ -31,6 +34,17 @@ export interface CallOptions {
   readonly tags?: Readonly<Record<string, string>> | readonly (readonly [name: string, value: string])[];
 }
 
+/** What store and retrieve take. */
+export interface MoveOptions extends CallOptions {
+  /**
+   * What of the GPU's work must be done before memory is read or written: a CUevent that was recorded, a CUstream (all
+   * that it was given before this call; 0 is the default stream), or `device`, for everything that this process gave
+   * the GPU. CUDA's handles are addresses: one that is none may end the process. Default: nothing, so that the caller
+   * must have waited.
+   */
+  readonly after?: Wait | 'device';
+}
+
 /** What became of one chunk of a store. */
 export type StoreOutcome = 'stored' | 'exists' | 'dropped' | 'failed';
 /** What became of one chunk of a retrieve. */
@@ -47,6 +61,8 @@ export interface ChunkResult<Outcome extends string> {
   readonly outcome: Outcome;
   /** Payload bytes of the chunk. */
   readonly bytes: number;
+  /** How the payload moved; `nothing` where it did not. */
+  readonly via: Via;
   /** Why, for every outcome but `stored`, `exists`, `hit` and a plain `miss`. */
   readonly error?: KVOffloadError;
 }
@@ -73,10 +89,19 @@ export interface RetrieveResult {
 /** Bytes a chunk is read into or written from. A slot may be longer than the chunk: its start is used. */
 export type MemoryPart =
   | Slot
+  | DeviceRegion
   | NodeJS.ArrayBufferView
   | {
       /** What the bytes are part of. */
-      readonly memory: Slot | MemoryRegion | NodeJS.ArrayBufferView;
+      readonly memory: MemoryRegion | DeviceRegion;
+      /** Bytes from its start to each of the blocks, in the chunk's order. */
+      readonly offsets: BigUint64Array;
+      /** Bytes of each block. */
+      readonly length: number;
+    }
+  | {
+      /** What the bytes are part of. */
+      readonly memory: Slot | MemoryRegion | DeviceRegion | NodeJS.ArrayBufferView;
       /** Bytes from its start. Default 0. */
       readonly offset?: number;
       /** Bytes. Default: up to its end. */

@@ -17,6 +17,7 @@ import {
   wholeOf,
 } from '../support/engine.js';
 import { childResult } from '../support/child.js';
+import { control, fakeGpu } from '../support/gpu.js';
 import { onlyDataFile, temporaryDirectory } from '../support/directories.js';
 import { writeLmcacheFile } from '../support/lmcache-files.js';
 import { rejection } from '../support/outcomes.js';
@@ -114,6 +115,21 @@ const provoke: Record<ErrorCode, () => Promise<KVOffloadError>> = {
   },
   KVO_NOT_FIRST_RANK: () =>
     storing({ model: { useMla: true, kvShape: [2, 1, CHUNK, 1, 32], worldSize: 2, workerId: 1 } }),
+  KVO_DEVICE_UNAVAILABLE: () => opening({ own: fakeGpu({ device: 'cuda:7' }) }),
+  KVO_DEVICE_MEMORY: () => {
+    control('allocate:above=1');
+    return opening({ own: fakeGpu(), settings: { cufile_buffer_size: 64 } });
+  },
+  KVO_CUDA: async () => {
+    const engine = await open({ own: fakeGpu({ transport: 'staged' }) });
+    control('toDeviceAsync:1;toHostAsync:1');
+    return only(await engine.store(prompt, await engine.lease(1)));
+  },
+  KVO_GDS: async () => {
+    const engine = await open({ own: fakeGpu({ transport: 'gds' }) });
+    control('write:5027');
+    return only(await engine.store(prompt, await engine.lease(1)));
+  },
   KVO_TRANSPORT_UNAVAILABLE: () => opening({ own: { require_gds: true } }),
   // In a process of its own, since this one has loaded the addon.
   KVO_NATIVE_MISSING: async () => {

@@ -19,6 +19,7 @@ describe('a prompt that was stored', () => {
         end: (index + 1) * CHUNK,
         outcome: 'stored',
         bytes: CHUNK_BYTES,
+        via: 'buffered',
       })),
     );
     expect(await engine.lookup(prompt)).toBe(4 * CHUNK);

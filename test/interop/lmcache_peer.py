@@ -1,9 +1,10 @@
 """The released LMCache's own GDS backend as a process: one JSON request a line in, one JSON answer a line out.
 
 Device memory is host memory here: libcufile is the stand-in that fake_cufile.c makes, and LMCache's CUDA kernels,
-which none of this uses, are empty modules. What LMCache writes, finds and reads is its own doing.
+which none of this uses, are empty modules. With --gpu nothing is stood in for: it needs a GPU and LMCache as installed
+for it. What LMCache writes, finds and reads is its own doing.
 
-  {"op": "open", "path": DIR}                                       -> fstype as LMCache sees it
+  {"op": "open", "path": DIR, "use_gds": true}                      -> fstype as LMCache sees it
   {"op": "store", "chunks": [{key, shape, dtype, fmt, seed}, ...]}  -> [{path, sha256}, ...]
   {"op": "load", "keys": [KEY, ...]}                                -> [{hit, shape, dtype, fmt, sha256}, ...]
   {"op": "scan"}                                                    -> the keys that a new process finds at start
@@ -36,7 +37,7 @@ class EmptyModule(types.ModuleType):
         return MagicMock(name=attribute)
 
 
-for missing in ("lmcache.c_ops", "nixl", "nixl._api"):
+for missing in () if "--gpu" in sys.argv else ("lmcache.c_ops", "nixl", "nixl._api"):
     sys.modules[missing] = EmptyModule(missing)
 logging.disable(logging.CRITICAL)
 
@@ -63,10 +64,15 @@ class Peer:
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
         self.backend = None
         self.path = None
+        self.use_gds = True
 
     def make(self, buffer_mib):
         config = LMCacheEngineConfig.from_defaults(
-            chunk_size=256, gds_path=self.path, gds_buffer_size=buffer_mib, use_gds=True, extra_config={"disk_io_threads": 4}
+            chunk_size=256,
+            gds_path=self.path,
+            gds_buffer_size=buffer_mib,
+            use_gds=self.use_gds,
+            extra_config={"disk_io_threads": 4},
         )
         config._user_set_keys = {"use_gds"}  # else LMCache turns it off on filesystems it does not know
         # It starts its scan of the directory before its constructor has set all that the scan reads.
@@ -81,6 +87,7 @@ class Peer:
 
     def open(self, request):
         self.path = request["path"]
+        self.use_gds = request.get("use_gds", True)
         self.backend = self.make(64)
         return {"fstype": self.backend.fstype}
 

@@ -40,10 +40,12 @@ export class Peer {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
 
-  constructor(python: string) {
+  /** @param where - on a GPU, or with the stand-in libcufile on none */
+  constructor(python: string, where: 'gpu' | 'host' = 'host') {
     const script = fileURLToPath(new URL('./lmcache_peer.py', import.meta.url));
-    const env = { ...process.env, LD_LIBRARY_PATH: LIBRARIES, PYTHONHASHSEED: '0' };
-    this.#child = spawn(python, [script], { env, stdio: ['pipe', 'pipe', 'inherit'] });
+    const env = { ...process.env, ...(where === 'host' && { LD_LIBRARY_PATH: LIBRARIES }), PYTHONHASHSEED: '0' };
+    const words = where === 'gpu' ? [script, '--gpu'] : [script];
+    this.#child = spawn(python, words, { env, stdio: ['pipe', 'pipe', 'inherit'] });
     if (!this.#child.stdout) throw new Error('the peer has no output');
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
   }

@@ -38,7 +38,8 @@ TEST(cacheHoldsNoMoreThanItMay) {
         for (size_t chunk = 0; chunk < 50; ++chunk) loadChunk(rig, directory, chunk, chunk);
       }
       CHECK_EQ(openDescriptors(), descriptors + std::min<size_t>(most, 50));
-      CHECK_EQ(rig.stat(Stat::kFilesReused), most == 100 ? 50U : 0U);
+      // What a full cache holds stays: the second round finds it.
+      CHECK_EQ(rig.stat(Stat::kFilesReused), std::min<size_t>(most, 50));
     }
     CHECK_EQ(openDescriptors(), descriptors);
   }
@@ -47,7 +48,7 @@ TEST(cacheHoldsNoMoreThanItMay) {
 TEST(leastRecentlyUsedIsClosedFirst) {
   const Directory directory;
   storeChunks(directory, 3);
-  Rig rig({.threads = 1, .open_files = 2});
+  Rig rig({.threads = 1, .open_files = 2, .kept_open = std::chrono::nanoseconds(0)});
   loadChunk(rig, directory, 0, 0);
   loadChunk(rig, directory, 1, 1);
   loadChunk(rig, directory, 0, 0);

@@ -8,7 +8,7 @@ using namespace kvo;
 
 namespace {
 
-Task task(Lane lane, uint32_t number = 0, std::shared_ptr<Batch> batch = nullptr,
+Task task(QueueLane lane, uint32_t number = 0, std::shared_ptr<Batch> batch = nullptr,
           Task::Kind kind = Task::Kind::kRange) {
   return {std::move(batch), number, number + 1, kind, lane};
 }
@@ -16,7 +16,7 @@ Task task(Lane lane, uint32_t number = 0, std::shared_ptr<Batch> batch = nullptr
 // The lanes of the next `count` tasks, such as "RRW".
 std::string lanes(TaskQueue& queue, size_t count) {
   std::string order;
-  for (Task next; order.size() < count && queue.pop(next);) order += next.lane == Lane::kRead ? 'R' : 'W';
+  for (Task next; order.size() < count && queue.pop(next);) order += next.lane == QueueLane::kRead ? 'R' : 'W';
   return order;
 }
 
@@ -24,16 +24,16 @@ std::string lanes(TaskQueue& queue, size_t count) {
 
 TEST(readsGoFirstButEveryNinthTaskIsAWrite) {
   TaskQueue queue;
-  for (int write = 0; write < 4; ++write) queue.push(task(Lane::kWrite));
-  for (int read = 0; read < 20; ++read) queue.push(task(Lane::kRead));
+  for (int write = 0; write < 4; ++write) queue.push(task(QueueLane::kWrite));
+  for (int read = 0; read < 20; ++read) queue.push(task(QueueLane::kRead));
   CHECK_EQ(lanes(queue, 24), "RRRRRRRRWRRRRRRRRWRRRRWW");
 }
 
 TEST(writeIsNotPutOffByReadsThatWentBefore) {
   TaskQueue queue;
-  for (int read = 0; read < 1000; ++read) queue.push(task(Lane::kRead));
+  for (int read = 0; read < 1000; ++read) queue.push(task(QueueLane::kRead));
   CHECK_EQ(lanes(queue, 500).find('W'), std::string::npos);
-  queue.push(task(Lane::kWrite));
+  queue.push(task(QueueLane::kWrite));
   CHECK_EQ(lanes(queue, 1), "W");
   CHECK_EQ(lanes(queue, 8), "RRRRRRRR");
 }
@@ -41,7 +41,7 @@ TEST(writeIsNotPutOffByReadsThatWentBefore) {
 TEST(lanesKeepTheirOrder) {
   TaskQueue queue;
   std::vector<Task> tasks;
-  for (uint32_t number = 0; number < 10; ++number) tasks.push_back(task(Lane::kRead, number));
+  for (uint32_t number = 0; number < 10; ++number) tasks.push_back(task(QueueLane::kRead, number));
   queue.push(tasks);
   CHECK(tasks.empty());
   Task next;
@@ -53,11 +53,11 @@ TEST(lanesKeepTheirOrder) {
 
 TEST(stoppedQueueIsEmptiedFirst) {
   TaskQueue queue;
-  queue.push(task(Lane::kRead));
-  queue.push(task(Lane::kWrite));
+  queue.push(task(QueueLane::kRead));
+  queue.push(task(QueueLane::kWrite));
   queue.stop();
   CHECK_EQ(lanes(queue, 10), "RW");
-  queue.push(task(Lane::kWrite));  // by a thread that still had work to hand on
+  queue.push(task(QueueLane::kWrite));  // by a thread that still had work to hand on
   CHECK_EQ(lanes(queue, 10), "W");
   Task next;
   CHECK(!queue.pop(next));
@@ -74,7 +74,7 @@ TEST(stopWakesWhoWaits) {
       ++ended;
     });
   }
-  queue.push(task(Lane::kRead));
+  queue.push(task(QueueLane::kRead));
   queue.stop();
   for (std::thread& thread : threads) thread.join();
   CHECK_EQ(ended.load(), 4);
@@ -85,10 +85,10 @@ TEST(onlyWhatHasNotBegunIsTakenOut) {
   const auto one = std::make_shared<Batch>();
   const auto two = std::make_shared<Batch>();
   for (uint32_t number = 0; number < 3; ++number) {
-    queue.push(task(Lane::kRead, number, one));
-    queue.push(task(Lane::kWrite, number, two));
-    queue.push(task(Lane::kWrite, number, one, Task::Kind::kHelp));
-    queue.push(task(Lane::kRead, number, one, Task::Kind::kFinish));
+    queue.push(task(QueueLane::kRead, number, one));
+    queue.push(task(QueueLane::kWrite, number, two));
+    queue.push(task(QueueLane::kWrite, number, one, Task::Kind::kHelp));
+    queue.push(task(QueueLane::kRead, number, one, Task::Kind::kFinish));
   }
   CHECK_EQ(queue.takeRanges(one.get()).size(), 3U);
   CHECK_EQ(queue.takeRanges(one.get()).size(), 0U);
@@ -108,7 +108,7 @@ TEST(everyTaskIsTakenOnce) {
     });
   }
   for (uint32_t number = 0; number < kTasks; ++number)
-    queue.push(task(number % 3 == 0 ? Lane::kWrite : Lane::kRead, number));
+    queue.push(task(number % 3 == 0 ? QueueLane::kWrite : QueueLane::kRead, number));
   queue.stop();
   for (std::thread& thread : threads) thread.join();
   for (const auto& times : taken) CHECK_EQ(times.load(), 1);

@@ -145,12 +145,18 @@ inline Op store(std::string path, std::vector<char>& from, uint64_t header = 0) 
 }
 
 inline std::shared_ptr<Batch> batchOf(const std::vector<Op>& ops) {
-  auto batch = std::make_shared<Batch>();
+  struct Owned {
+    Batch batch;
+    std::vector<char> headers;
+  };
+  const auto owned = std::make_shared<Owned>();
+  owned->headers.resize(ops.size() * kHeaderBytes);
+  std::shared_ptr<Batch> batch(owned, &owned->batch);
   batch->count = ops.size();
   batch->operations = std::make_unique<Operation[]>(ops.size());
   batch->answers.resize(ops.size());
   batch->sidecar_suffix = kSidecar;
-  batch->headers.resize(ops.size() * kHeaderBytes);
+  batch->headers = owned->headers.data();
   for (const Op& op : ops) batch->paths += op.path + '\0';
   size_t path = 0;
   size_t sums = 0;

@@ -2,6 +2,7 @@
 import { expectTypeOf } from 'vitest';
 import {
   type CallOptions,
+  type MoveOptions,
   type ChunkResult,
   type Config,
   type ERROR_CODES,
@@ -52,7 +53,11 @@ declare const engine: KVCacheEngine;
 expectTypeOf(engine.lookup([1])).resolves.toEqualTypeOf<number>();
 expectTypeOf(engine.store([1], [new Float32Array(1)])).resolves.toEqualTypeOf<StoreResult>();
 expectTypeOf(engine.retrieve(new Uint32Array(1), [new Uint8Array(1)])).resolves.toEqualTypeOf<RetrieveResult>();
-expectTypeOf<Parameters<KVCacheEngine['store']>[2]>().toEqualTypeOf<CallOptions | undefined>();
+expectTypeOf<Parameters<KVCacheEngine['store']>[2]>().toEqualTypeOf<MoveOptions | undefined>();
+expectTypeOf<Parameters<KVCacheEngine['lookup']>[1]>().toEqualTypeOf<CallOptions | undefined>();
+void engine.store([1], [new Uint8Array(1)], { after: { stream: 0n } });
+// @ts-expect-error CUDA's handles are bigints
+void engine.store([1], [new Uint8Array(1)], { after: { event: 1 } });
 void engine.store([1], [[new Uint8Array(1), { memory: new Uint8Array(8), offset: 4, length: 4 }]]);
 void engine.lookup([1], { signal: AbortSignal.timeout(1), skipTokens: 256, tags: { user: 'a' } });
 // @ts-expect-error memory is bytes, not text

@@ -37,6 +37,8 @@ describe('the table of codes', () => {
       'KVO_IO',
       'KVO_ABORTED',
       'KVO_BUSY',
+      'KVO_DEVICE_MEMORY',
+      'KVO_GDS',
     ]);
   });
 });

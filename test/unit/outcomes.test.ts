@@ -15,7 +15,7 @@ const STUCK = 5n;
 function answer(operations: readonly (readonly bigint[])[], closed = false, signal?: AbortSignal): Outcomes {
   const plan = planExists(operations.map((_, i) => `/c/${i}`));
   const words = BigInt64Array.from(operations.flat());
-  return new Outcomes({ words, headers: new Uint8Array(), sums: new BigUint64Array() }, plan, STEPS, closed, signal);
+  return new Outcomes({ words, stuck: false, sums: new BigUint64Array() }, plan, STEPS, closed, signal);
 }
 
 const step = (name: string) => BigInt(STEPS.indexOf(name)) << 8n;

@@ -1,0 +1,152 @@
+#include "gds.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <mutex>
+#include <utility>
+
+namespace kvo {
+namespace {
+
+constexpr size_t kPiece = size_t{16} << 20;
+
+Failure failureOf(const char* call, CuFileError error) {
+  std::string text = CuFile::nameOf(error.error);
+  if (error.error == 5011) text += ", CUDA error " + std::to_string(error.cuda);
+  return {call, error.error, std::move(text)};
+}
+
+// What another registration, larger or smaller, might get past.
+bool worthPieces(int code) { return code == 5036 || code == 5022 || code == 5016 || code == 5010; }
+
+// cuFile reads these when its driver opens. What the user has set stands.
+void setIfAbsent(const char* name, const std::string& value) {
+  if (!value.empty()) (void)setenv(name, value.c_str(), 0);
+}
+
+void* pointer(CudaAddress address) { return reinterpret_cast<void*>(address); }
+
+ssize_t answerOf(ssize_t result, int error) { return result == -1 ? -static_cast<ssize_t>(error) : result; }
+
+}  // namespace
+
+std::shared_ptr<Gds> Gds::open(const GdsOptions& options, Failure& why) {
+  static std::mutex mutex;
+  // Never emptied, as the driver is never closed.
+  static auto& opened = *new std::map<std::string, std::shared_ptr<Gds>>();
+  const std::lock_guard lock(mutex);
+  if (const auto found = opened.find(options.library); found != opened.end()) return found->second;
+  setIfAbsent("CUFILE_LOGFILE_PATH", options.log);
+  setIfAbsent("CUFILE_ENV_PATH_JSON", options.configuration);
+  std::string text;
+  std::shared_ptr<const CuFile> cufile = CuFile::load(options.library, text);
+  if (cufile == nullptr) {
+    why = {"dlopen", 0, text};
+    return nullptr;
+  }
+  const CuFileError error = cufile->openDriver();
+  if (error.error != 0) {
+    why = failureOf("cuFileDriverOpen", error);
+    return nullptr;
+  }
+  std::shared_ptr<Gds> gds(new Gds(std::move(cufile)));
+  opened.emplace(options.library, gds);
+  return gds;
+}
+
+Gds::Gds(std::shared_ptr<const CuFile> library) : cufile(*library), library_(std::move(library)) {
+  CuFileProperties properties{};
+  if (cufile.properties(&properties).error == 0) {
+    allows_compat = (properties.nvfs.control_flags & kCuFileAllowsCompat) != 0;
+    max_pinned_bytes = size_t{properties.max_pinned_memory} * 1024;
+  }
+  counts_ = cufile.setStatsLevel != nullptr && cufile.startStats != nullptr && cufile.stats != nullptr &&
+            cufile.setStatsLevel(3).error == 0 && cufile.startStats().error == 0;
+}
+
+Gds::Registered Gds::registerMemory(CudaAddress base, size_t bytes, Failure& why) {
+  const auto add = [this](CudaAddress at, size_t length) {
+    const std::lock_guard lock(mutex_);
+    registered_.emplace(at, length);
+  };
+  CuFileError error = cufile.registerBuffer(pointer(base), bytes, 0);
+  if (error.error == 0) {
+    add(base, bytes);
+    return Registered::kWhole;
+  }
+  why = failureOf("cuFileBufRegister", error);
+  if (!worthPieces(error.error) || bytes <= kPiece) return Registered::kNot;
+  for (size_t at = 0; at < bytes; at += kPiece) {
+    const size_t length = std::min(kPiece, bytes - at);
+    error = cufile.registerBuffer(pointer(base + at), length, 0);
+    if (error.error != 0) {
+      why = failureOf("cuFileBufRegister", error);
+      deregisterMemory(base, bytes);
+      return Registered::kNot;
+    }
+    add(base + at, length);
+  }
+  return Registered::kPieces;
+}
+
+void Gds::deregisterMemory(CudaAddress base, size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  auto at = registered_.lower_bound(base);
+  while (at != registered_.end() && at->first < base + bytes) {
+    (void)cufile.deregisterBuffer(pointer(at->first));
+    at = registered_.erase(at);
+  }
+}
+
+CuFileHandle Gds::registerFile(int fd, int& code) {
+  CuFileHandle handle = nullptr;
+  CuFileDescription description;
+  description.fd = fd;
+  code = cufile.registerHandle(&handle, &description).error;
+  return code == 0 ? handle : nullptr;
+}
+
+// An interior pointer would count as unregistered: the base, and an offset. What is not registered is its own base.
+Gds::Place Gds::placeOf(CudaAddress address, size_t bytes) const {
+  const std::shared_lock lock(mutex_);
+  auto after = registered_.upper_bound(address);
+  if (after != registered_.begin()) {
+    const auto in = std::prev(after);
+    const size_t offset = address - in->first;
+    if (offset < in->second) return {in->first, offset, std::min(bytes, in->second - offset)};
+  }
+  return {address, 0, bytes};
+}
+
+ssize_t Gds::read(CuFileHandle handle, CudaAddress address, size_t bytes, off_t offset) {
+  const Place place = placeOf(address, bytes);
+  errno = 0;
+  const ssize_t result =
+      cufile.read(handle, pointer(place.base), place.bytes, offset, static_cast<off_t>(place.offset));
+  return answerOf(result, errno);
+}
+
+ssize_t Gds::write(CuFileHandle handle, CudaAddress address, size_t bytes, off_t offset) {
+  const Place place = placeOf(address, bytes);
+  errno = 0;
+  const ssize_t result =
+      cufile.write(handle, pointer(place.base), place.bytes, offset, static_cast<off_t>(place.offset));
+  return answerOf(result, errno);
+}
+
+bool Gds::counters(GdsCounters& out) const {
+  if (!counts_) return false;
+  const auto stats = std::make_unique<CuFileStats>();
+  if (cufile.stats(stats.get()).error != 0) return false;
+  for (const CuFileGpuStats& gpu : stats->gpu) {
+    out.read += gpu.read_total;
+    out.read_direct += gpu.read_p2p + gpu.read_nvfs;
+    out.read_posix += gpu.read_posix;
+    out.written += gpu.write_total;
+    out.written_direct += gpu.write_p2p + gpu.write_nvfs;
+    out.written_posix += gpu.write_posix;
+  }
+  return true;
+}
+
+}  // namespace kvo
