@@ -19,6 +19,7 @@ const STAGES = [
   'outcomes',
   'transfer',
   'store',
+  'readiness',
   'index',
   'cli',
 ];
