@@ -18,6 +18,7 @@ export {
   type TensorDescription,
   findMount,
 } from './layout/index.js';
+export * from './readiness/index.js';
 export { type LeaseOptions, MemoryRegion, Slot } from './store/arena.js';
 export { type Base } from './store/bases.js';
 export { type CallContext } from './store/channels.js';

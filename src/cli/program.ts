@@ -10,12 +10,13 @@ import { addInspect } from './commands/inspect.js';
 import { addKeys } from './commands/keys.js';
 import { addLookup } from './commands/lookup.js';
 import { addLs } from './commands/ls.js';
+import { addMounts } from './commands/mounts.js';
 import { addPut } from './commands/put.js';
 import { EXIT } from './exit-codes.js';
 import { reportFailure } from './failure.js';
 import { watchStdout } from './output.js';
 
-const COMMANDS = [addKeys, addLookup, addPut, addGet, addLs, addInspect, addConfig, addDemo, addBench];
+const COMMANDS = [addKeys, addLookup, addPut, addGet, addLs, addInspect, addConfig, addDemo, addBench, addMounts];
 
 const AFTER_HELP = `
 Settings come from the environment (LMCACHE_WEKA_PATH, LMCACHE_CHUNK_SIZE, PYTHONHASHSEED, …) and the YAML file
