@@ -4,6 +4,7 @@ import { Command as RuntimeCommand } from 'commander';
 import type { Command } from '@commander-js/extra-typings';
 import { addBench } from './commands/bench.js';
 import { addConfig } from './commands/config.js';
+import { addCufileJson } from './commands/cufile-json.js';
 import { addDemo } from './commands/demo.js';
 import { addGet } from './commands/get.js';
 import { addInspect } from './commands/inspect.js';
@@ -16,7 +17,19 @@ import { EXIT } from './exit-codes.js';
 import { reportFailure } from './failure.js';
 import { watchStdout } from './output.js';
 
-const COMMANDS = [addKeys, addLookup, addPut, addGet, addLs, addInspect, addConfig, addDemo, addBench, addMounts];
+const COMMANDS = [
+  addKeys,
+  addLookup,
+  addPut,
+  addGet,
+  addLs,
+  addInspect,
+  addConfig,
+  addDemo,
+  addBench,
+  addMounts,
+  addCufileJson,
+];
 
 const AFTER_HELP = `
 Settings come from the environment (LMCACHE_WEKA_PATH, LMCACHE_CHUNK_SIZE, PYTHONHASHSEED, …) and the YAML file

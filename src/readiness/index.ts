@@ -1,8 +1,11 @@
 /** Whether a node can offload KV by the transport it is configured for, what is missing, and how to mend it. */
+import { type CufileConfig, type CufileConfigOptions, cufileConfigOf } from './cufile-config.js';
+import { gpuSettings } from './gpu-settings.js';
 import { configuredPaths, nodeConfig } from './node-config.js';
 import { type NodeOptions, openSystem } from './open-system.js';
 import { type WekaMounts, wekaMountsOf } from './weka-mounts.js';
 
+export type { CufileChange, CufileConfig, CufileConfigOptions } from './cufile-config.js';
 export type { NodeOptions } from './open-system.js';
 export type { MountedPath, WekaMount, WekaMounts } from './weka-mounts.js';
 export type { ExplainedOption } from './weka-options.js';
@@ -19,4 +22,16 @@ export async function findWekaMounts(
   const system = await openSystem(options);
   const paths = options.paths ?? configuredPaths(await nodeConfig(system, undefined));
   return wekaMountsOf(system, paths);
+}
+
+/**
+ * The node's cufile.json with the settings that WekaFS needs; everything else in it, comments too, stays. Writes nothing.
+ *
+ * @throws KVOffloadError `KVO_CONFIG_PARSE` with file, line and column; `KVO_ARGUMENT_INVALID` for a file that can't be
+ *   read; `KVO_PATH_UNUSABLE` where `root` is no directory
+ */
+export async function buildCufileConfig(options: NodeOptions & CufileConfigOptions = {}): Promise<CufileConfig> {
+  const system = await openSystem(options);
+  const config = options.from === undefined ? await nodeConfig(system, undefined) : undefined;
+  return cufileConfigOf(system, options, gpuSettings(config).cufileConfig);
 }
