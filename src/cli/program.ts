@@ -6,12 +6,14 @@ import { addBench } from './commands/bench.js';
 import { addConfig } from './commands/config.js';
 import { addCufileJson } from './commands/cufile-json.js';
 import { addDemo } from './commands/demo.js';
+import { addDoctor } from './commands/doctor.js';
 import { addGet } from './commands/get.js';
 import { addInspect } from './commands/inspect.js';
 import { addKeys } from './commands/keys.js';
 import { addLookup } from './commands/lookup.js';
 import { addLs } from './commands/ls.js';
 import { addMounts } from './commands/mounts.js';
+import { addProbe } from './commands/probe.js';
 import { addPut } from './commands/put.js';
 import { EXIT } from './exit-codes.js';
 import { reportFailure } from './failure.js';
@@ -27,6 +29,8 @@ const COMMANDS = [
   addConfig,
   addDemo,
   addBench,
+  addDoctor,
+  addProbe,
   addMounts,
   addCufileJson,
 ];
@@ -37,7 +41,7 @@ that LMCACHE_CONFIG_FILE names, as in LMCache; options win. "kv-offload config" 
 
 Exit codes:
   ${EXIT.done}  done
-  ${EXIT.failed}  failed, or a chunk is corrupt
+  ${EXIT.failed}  failed, a chunk is corrupt, or the node is not ready
   ${EXIT.badInput}  bad input: options, arguments, settings, files and directories given
   ${EXIT.miss}  miss: no such chunk, nothing cached
 

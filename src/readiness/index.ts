@@ -1,12 +1,16 @@
 /** Whether a node can offload KV by the transport it is configured for, what is missing, and how to mend it. */
 import { type CufileConfig, type CufileConfigOptions, cufileConfigOf } from './cufile-config.js';
+import { type DoctorOptions, type DoctorReport, examine } from './doctor.js';
 import { gpuSettings } from './gpu-settings.js';
 import { configuredPaths, nodeConfig } from './node-config.js';
 import { type NodeOptions, openSystem } from './open-system.js';
 import { type WekaMounts, wekaMountsOf } from './weka-mounts.js';
 
+export type { Check, CheckId, CheckStatus, Goal as TransportGoal } from './check.js';
 export type { CufileChange, CufileConfig, CufileConfigOptions } from './cufile-config.js';
+export type { DoctorOptions, DoctorReport } from './doctor.js';
 export type { NodeOptions } from './open-system.js';
+export type { GdsVerdict } from './verdict.js';
 export type { MountedPath, WekaMount, WekaMounts } from './weka-mounts.js';
 export type { ExplainedOption } from './weka-options.js';
 
@@ -34,4 +38,17 @@ export async function buildCufileConfig(options: NodeOptions & CufileConfigOptio
   const system = await openSystem(options);
   const config = options.from === undefined ? await nodeConfig(system, undefined) : undefined;
   return cufileConfigOf(system, options, gpuSettings(config).cufileConfig);
+}
+
+/**
+ * Checks whether the transport that a node is configured for will work, and what GPUDirect Storage would lack. On this
+ * machine it stores and retrieves a chunk in a temporary directory below the cache's path, unless `quick`. What is wrong
+ * with a node, its settings included, is in the report, never an exception.
+ *
+ * @throws KVOffloadError `KVO_PATH_UNUSABLE` where `root` is no directory
+ * @example
+ * const { ready, reason, checks } = await runDoctor({ requireGds: true, path: '/mnt/weka/cache' });
+ */
+export async function runDoctor(options: NodeOptions & DoctorOptions = {}): Promise<DoctorReport> {
+  return examine(await openSystem(options, options.quick !== true), options);
 }

@@ -1,5 +1,5 @@
 /** Mounts of a node, and on which of them a path lies. */
-import { basename, dirname, join } from 'node:path/posix';
+import { basename, dirname, join, resolve } from 'node:path/posix';
 import { type Mount, findMount, parseMountinfo, parseMounts } from '../layout/index.js';
 import { type System, valueOf } from './system.js';
 
@@ -34,6 +34,11 @@ export interface ResolvedPath {
   /** The nearest directory that exists, itself where it does; without symlinks. */
   readonly existing: string;
   readonly exists: boolean;
+}
+
+/** A cache path as the node's processes mean it: relative ones below this process's directory, in a tree below `/`. */
+export function absolutePath(system: System, path: string): string {
+  return system.root === undefined ? resolve(path) : resolve('/', path);
 }
 
 /** Asks the filesystem of the path. */

@@ -19,7 +19,13 @@ const NOT_TOLD = { errno: 'UNKNOWN' } as const;
 export async function recordedTree(directory: string): Promise<System> {
   const root = resolve(directory);
   const outside = (path: string) => join(root, path);
-  const linkText = (path: string) => readlink(outside(path)).catch(() => undefined);
+  // A tree lies still, and each path passes the same directories.
+  const links = new Map<string, Promise<string | undefined>>();
+  const linkText = (path: string) => {
+    let text = links.get(path);
+    if (text === undefined) links.set(path, (text = readlink(outside(path)).catch(() => undefined)));
+    return text;
+  };
   /** Runs `action` on the place of a path on this machine, which no symlink of the tree leads out of. */
   const inside = async <T>(path: string, action: (place: string) => Promise<T>): Promise<Answer<T>> => {
     const real = await resolveLinks(path, linkText);

@@ -45,8 +45,8 @@ export interface System {
   space(path: string): Promise<Answer<Space>>;
   /** IPv4 addresses of the interfaces that are up. */
   addresses(): Promise<Answer<readonly InterfaceAddress[]>>;
-  /** Standard output of a program, whatever its exit status. A name is looked for on PATH. */
-  run(program: string, args: readonly string[]): Promise<Answer<string>>;
+  /** Standard output of a program, whatever its exit status; `env` adds to its variables. A bare name is of PATH. */
+  run(program: string, args: readonly string[], env?: Environment): Promise<Answer<string>>;
   /** `ETIMEDOUT` where the filesystem below a path doesn't answer: nothing else may then be asked of it. */
   answers(path: string): Promise<Answer<true>>;
   /** The cuFile library that would be loaded; `configured` is `kv_offload.libcufile_path`. */

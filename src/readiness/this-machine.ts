@@ -16,9 +16,14 @@ const ANSWER_MS = 2_000;
  * @param spawns - false: no programs are run but the one that asks whether a filesystem answers
  */
 export function thisMachine(env: Environment, spawns = true): System {
-  const run = async (program: string, args: readonly string[], timeoutMs: number): Promise<Answer<string>> => {
+  const run = async (
+    program: string,
+    args: readonly string[],
+    timeoutMs: number,
+    more: Environment = {},
+  ): Promise<Answer<string>> => {
     const { runProgram } = await import('./run-program.js');
-    return runProgram(program, args, { env, timeoutMs });
+    return runProgram(program, args, { env: { ...env, ...more }, timeoutMs });
   };
   const machine: System = {
     root: undefined,
@@ -39,7 +44,8 @@ export function thisMachine(env: Environment, spawns = true): System {
         return { total: bsize * blocks, available: bsize * bavail };
       }),
     addresses: () => attempt(() => Promise.resolve(ipv4Addresses())),
-    run: (program, args) => (spawns ? run(program, args, PROGRAM_MS) : Promise.resolve({ errno: 'UNKNOWN' })),
+    run: (program, args, more) =>
+      spawns ? run(program, args, PROGRAM_MS, more) : Promise.resolve({ errno: 'UNKNOWN' }),
     answers: async (path) => {
       // Asked by a process of its own: a call of ours that hangs in the kernel would keep this one from ending.
       const answer = await run('stat', ['-L', '--', path], ANSWER_MS);

@@ -1,6 +1,6 @@
 /** Every WekaFS mount of a node. */
 import type { Mount } from '../layout/index.js';
-import { type NodeMounts, readMounts, resolveExisting } from './node-mounts.js';
+import { type NodeMounts, absolutePath, readMounts, resolveExisting } from './node-mounts.js';
 import type { System } from './system.js';
 import { type ExplainedOption, explainOptions, optionWarnings } from './weka-options.js';
 
@@ -35,7 +35,7 @@ export interface WekaMounts {
 /** The WekaFS mounts of a system, held against the paths of a cache. */
 export async function wekaMountsOf(system: System, paths: readonly string[]): Promise<WekaMounts> {
   const mounts = await readMounts(system);
-  const mounted = await Promise.all(paths.map((path) => mountedPath(system, mounts, path)));
+  const mounted = await Promise.all(paths.map((path) => mountedPath(system, mounts, absolutePath(system, path))));
   return {
     mounts: mounts.all
       .filter(({ type }) => type === WEKAFS)

@@ -1,7 +1,10 @@
 /** The command line about a node: `mounts`, `cufile-json`, `doctor`, `probe`, over recorded trees and this machine. */
 import { chmod, mkdir, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
+import { runDoctor } from '../../src/index.js';
+import { temporaryDirectory } from '../support/directories.js';
 import { STOCK, wekaCufile } from '../unit/readiness/cufile-files.js';
+import { NO_GPU, READY, STOCK_13_0 } from '../unit/readiness/nodes.js';
 import { writeTree } from '../unit/readiness/trees.js';
 import { cli, cliError, cliJson, scratchDirectory } from './cli-process.js';
 
@@ -117,5 +120,85 @@ describe('cufile-json', () => {
   it('does not write where it may not', async () => {
     await cliError(2, 'KVO_ARGUMENT_INVALID', ['cufile-json', '--root', node(), '--out', scratch.path('no', 'x.json')]);
     await cliError(2, 'KVO_ARGUMENT_INVALID', ['cufile-json', '--root', node(), '--out', scratch.path()]);
+  });
+});
+
+/** Settings of this machine's environment must not decide; XDG_CACHE_HOME is the default cache's place. */
+const env = () => ({ XDG_CACHE_HOME: scratch.path(), CUFILE_ENV_PATH_JSON: '' });
+
+describe('doctor', () => {
+  it('is ready with the default settings on any machine: host memory, a local directory', async () => {
+    const { code, stdout, stderr } = await cli(['doctor'], { env: env() });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^ready {6}host memory ↔ /);
+    expect(stdout).toMatch(/^ {2}ok {7}live {11}stored and retrieved 1 MiB by host/m);
+    expect(stdout.split('\n').filter((line) => line.length > 100)).toEqual([]);
+  });
+
+  it('leaves nothing behind, and makes no cache directory', async () => {
+    expect(await cli(['doctor', '--path', scratch.path('a', 'b')])).toMatchObject({ code: 0 });
+    expect(await readdir(scratch.path())).toEqual([]);
+  });
+
+  it('prints its report as JSON, and ends with 1 where the node is not ready', async () => {
+    const { code, stdout, stderr } = await cli(['doctor', '--json', '--require-gds', '--root', writeTree(STOCK_13_0)]);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
+    const report = JSON.parse(stdout) as { ready: boolean; checks: Record<string, unknown>[] };
+    expect(report.ready).toBe(false);
+    for (const check of report.checks) {
+      expect(Object.keys(check)).toEqual(['id', 'status', 'seen', 'where', 'why', 'fix', 'needed']);
+    }
+    expect(await cli(['doctor', '--json', '--require-gds', '--root', writeTree(READY)])).toMatchObject({ code: 0 });
+  });
+
+  it('takes wrong usage for bad input, and wrong settings for a node that is not ready', async () => {
+    await cliError(2, 'KVO_ARGUMENT_INVALID', ['doctor', '--require-gsd']);
+    await cliError(2, 'KVO_PATH_UNUSABLE', ['doctor', '--root', scratch.path('none')]);
+    const wrong = await cli(['doctor'], { env: { ...env(), LMCACHE_CHUNK_SIZE: 'x' } });
+    expect(wrong).toMatchObject({ code: 1, stdout: expect.stringMatching(/^not ready {2}config: /) as string });
+  });
+
+  it('tells of a directory that can’t be used, in the check that it concerns', async () => {
+    await writeFile(scratch.path('file'), '');
+    const { ready, checks } = await runDoctor({ path: scratch.path('file'), env: {} });
+    expect(ready).toBe(false);
+    expect(checks.find(({ id }) => id === 'mount')).toMatchObject({
+      status: 'fail',
+      seen: `${scratch.path('file')} is no directory`,
+    });
+  });
+
+  it('does not call GPUDirect Storage ready where bytes move otherwise', async () => {
+    const { ready, checks } = await runDoctor({ path: temporaryDirectory(), requireGds: true, env: { PATH: '/none' } });
+    expect(ready).toBe(false);
+    expect(checks.find(({ id }) => id === 'live')).toMatchObject({ status: 'fail' });
+  });
+});
+
+describe('probe', () => {
+  it('says in one line what is ready, or what is not', async () => {
+    const [ready, not, plain] = await Promise.all([
+      cli(['probe', '--require-gds', '--root', writeTree(READY)]),
+      cli(['probe', '--require-gds', '--root', writeTree(STOCK_13_0)]),
+      cli(['probe', '--root', writeTree(NO_GPU)]),
+    ]);
+    expect(ready).toMatchObject({
+      code: 0,
+      stdout: 'ready: GPUDirect Storage ↔ /mnt/weka/cache (wekafs)\n',
+      stderr: '',
+    });
+    expect(not).toMatchObject({ code: 1, stderr: '' });
+    expect(not.stdout).toMatch(/^not ready: cufile_json: properties\.rdma_dev_addr_list is empty.*\n$/);
+    expect(plain).toMatchObject({ code: 0, stdout: 'ready: host memory ↔ /root/.cache/kv-offload (ext4)\n' });
+  });
+
+  it('looks at this machine, writes nothing, and prints JSON', async () => {
+    const json = await cliJson(['probe', '--path', scratch.path('cache')]);
+    expect(json).toEqual({ ready: true, reason: expect.stringContaining('host memory') as string });
+    expect(await readdir(scratch.path())).toEqual([]);
+  });
+
+  it('takes wrong usage for bad input', async () => {
+    await cliError(2, 'KVO_ARGUMENT_INVALID', ['probe', 'x']);
   });
 });
