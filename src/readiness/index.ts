@@ -4,12 +4,14 @@ import { type DoctorOptions, type DoctorReport, examine } from './doctor.js';
 import { gpuSettings } from './gpu-settings.js';
 import { configuredPaths, nodeConfig } from './node-config.js';
 import { type NodeOptions, openSystem } from './open-system.js';
+import type { RecordedNode } from './record.js';
 import { type WekaMounts, wekaMountsOf } from './weka-mounts.js';
 
 export type { Check, CheckId, CheckStatus, Goal as TransportGoal } from './check.js';
 export type { CufileChange, CufileConfig, CufileConfigOptions } from './cufile-config.js';
 export type { DoctorOptions, DoctorReport } from './doctor.js';
 export type { NodeOptions } from './open-system.js';
+export type { RecordedNode } from './record.js';
 export type { GdsVerdict } from './verdict.js';
 export type { MountedPath, WekaMount, WekaMounts } from './weka-mounts.js';
 export type { ExplainedOption } from './weka-options.js';
@@ -51,4 +53,15 @@ export async function buildCufileConfig(options: NodeOptions & CufileConfigOptio
  */
 export async function runDoctor(options: NodeOptions & DoctorOptions = {}): Promise<DoctorReport> {
   return examine(await openSystem(options, options.quick !== true), options);
+}
+
+/**
+ * As {@link runDoctor}, with an archive of what it read: a tree for `root`, to examine the node elsewhere. It holds no
+ * file whole that may hold secrets; docs/readiness.md lists what is taken.
+ *
+ * @throws KVOffloadError `KVO_PATH_UNUSABLE` where `root` is no directory
+ */
+export async function recordNode(options: NodeOptions & DoctorOptions = {}): Promise<RecordedNode> {
+  const { record } = await import('./record.js');
+  return record(await openSystem(options, options.quick !== true), options);
 }

@@ -158,6 +158,15 @@ describe('doctor', () => {
     expect(wrong).toMatchObject({ code: 1, stdout: expect.stringMatching(/^not ready {2}config: /) as string });
   });
 
+  it('records the node in an archive', async () => {
+    const file = scratch.path('node.tar.gz');
+    const { code, stderr } = await cli(['doctor', '--json', '--record', file, '--root', writeTree(READY)]);
+    expect(code).toBe(0);
+    expect(stderr).toContain(`recorded in ${file}`);
+    expect((await readFile(file)).subarray(0, 2)).toEqual(Buffer.from([0x1f, 0x8b]));
+    await cliError(2, 'KVO_ARGUMENT_INVALID', ['doctor', '--record', scratch.path('none', 'x')]);
+  });
+
   it('tells of a directory that can’t be used, in the check that it concerns', async () => {
     await writeFile(scratch.path('file'), '');
     const { ready, checks } = await runDoctor({ path: scratch.path('file'), env: {} });

@@ -1,6 +1,9 @@
 /** `kv-offload doctor`: will offload work on this node, what is missing, and how to mend it. */
 import type { Command } from '@commander-js/extra-typings';
+import type { DoctorOptions, DoctorReport, NodeOptions } from '../../readiness/index.js';
 import { EXIT } from '../exit-codes.js';
+import { remark } from '../failure.js';
+import { interruptible } from '../interrupt.js';
 import { JSON_HELP, JSON_OPTION, ROOT, ROOT_HELP } from '../options.js';
 import { print, printJson } from '../output.js';
 
@@ -16,6 +19,7 @@ JSON: {"ready","reason","transport","paths":[{"path","mount","type"}],"gds":{"us
 
 Examples:
   $ kv-offload doctor --path /mnt/weka/cache
+  $ kv-offload doctor --record node.tar.gz && tar xzf node.tar.gz && kv-offload doctor --root kv-offload-node
   $ kv-offload doctor --require-gds --json | jq -r '.checks[] | select(.status == "fail") | .fix'`;
 
 export function addDoctor(program: Command): void {
@@ -24,16 +28,13 @@ export function addDoctor(program: Command): void {
     .description('check whether offload will work on this node, and say what is missing')
     .option('--path <dir>', 'cache directory (default: those of the settings)')
     .option('--require-gds', 'only GPUDirect Storage counts as ready')
+    .option('--record <file>', 'write an archive of what was read, a .tar.gz, to send with a question')
     .option(ROOT, ROOT_HELP)
     .option(JSON_OPTION, JSON_HELP)
     .addHelpText('after', AFTER_HELP)
-    .action(async ({ path, requireGds = false, root, json = false }) => {
-      const { runDoctor } = await import('../../readiness/index.js');
-      const report = await runDoctor({
-        ...(path !== undefined && { path }),
-        ...(root !== undefined && { root }),
-        requireGds,
-      });
+    .action(async ({ path, requireGds = false, record, root, json = false }) => {
+      const options = { ...(path !== undefined && { path }), ...(root !== undefined && { root }), requireGds };
+      const { report } = record === undefined ? await examined(options) : await recorded(options, record);
       if (json) await printJson(report);
       else {
         const { reportText } = await import('../report-text.js');
@@ -42,4 +43,21 @@ export function addDoctor(program: Command): void {
       }
       if (!report.ready) process.exitCode = EXIT.failed;
     });
+}
+
+type Options = NodeOptions & DoctorOptions;
+
+async function examined(options: Options): Promise<{ readonly report: DoctorReport }> {
+  const { runDoctor } = await import('../../readiness/index.js');
+  return { report: await runDoctor(options) };
+}
+
+async function recorded(options: Options, path: string): Promise<{ readonly report: DoctorReport }> {
+  const { outputFile, writeOutput } = await import('../output-file.js');
+  const file = await outputFile(path);
+  const { recordNode } = await import('../../readiness/index.js');
+  const { report, archive } = await recordNode(options);
+  await interruptible((signal) => writeOutput(file, archive, signal));
+  remark(`recorded in ${path}; docs/readiness.md lists what is in it: look before you send it`);
+  return { report };
 }

@@ -82,6 +82,9 @@ export function environ(more: Readonly<Record<string, string>> = {}): string {
     .join('');
 }
 
+/** The root on ext4, WEKA on /mnt/weka. */
+export const WEKA_MOUNTINFO = `${ROOT}41 27 0:51 / /mnt/weka rw,relatime shared:9 - wekafs 10.27.1.1/default ${OPTIONS}\n`;
+
 /** A DGX-like node on which everything is as it should be. */
 export const READY: Tree = {
   'proc/modules': [
@@ -97,7 +100,7 @@ export const READY: Tree = {
   'sys/module/nvidia_fs/version': '2.28.4\n',
   'sys/kernel/mm/memory_peers/nv_mem/version': '1.2\n',
   'sys/kernel/mm/memory_peers/nvidia-fs/version': '1.0\n',
-  'proc/self/mountinfo': `${ROOT}41 27 0:51 / /mnt/weka rw,relatime shared:9 - wekafs 10.27.1.1/default ${OPTIONS}\n`,
+  'proc/self/mountinfo': WEKA_MOUNTINFO,
   'proc/self/limits':
     'Limit                     Soft Limit           Hard Limit           Units     \nMax locked memory         unlimited            unlimited            bytes     \n',
   'proc/self/status': 'Name:\tnode\nUid:\t0\t0\t0\t0\nCapEff:\t000001ffffffffff\n',
