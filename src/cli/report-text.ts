@@ -20,6 +20,12 @@ const TRANSPORTS: Readonly<Record<DoctorReport['transport'], string>> = {
   gds: 'GPUDirect Storage, and nothing else',
 };
 
+/** What happens without GPUDirect Storage, where it is not needed. */
+const INSTEAD: Readonly<Partial<Record<DoctorReport['transport'], string>>> = {
+  host: ' Host memory works without it.',
+  auto: ' Bytes go through pinned host memory instead.',
+};
+
 /** @param colours - for a terminal that has them */
 export function reportText(report: DoctorReport, colours: boolean): string {
   const paint = (colour: Parameters<typeof styleText>[0], text: string) => (colours ? styleText(colour, text) : text);
@@ -40,7 +46,7 @@ export function reportText(report: DoctorReport, colours: boolean): string {
 }
 
 function gdsLine({ usable, reason }: DoctorReport['gds'], transport: DoctorReport['transport']): string {
-  const meant = transport === 'host' && usable === 'no' ? ' Host memory works without it.' : '';
+  const meant = usable === 'no' ? (INSTEAD[transport] ?? '') : '';
   const word = { yes: 'would work', no: 'would not work', unknown: 'not known' }[usable];
   return `GPUDirect Storage ${transport === 'gds' && usable === 'yes' ? 'should work' : word}: ${reason}.${meant}`;
 }

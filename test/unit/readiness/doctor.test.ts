@@ -1,6 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import { type Check, type CheckId, type DoctorOptions, type DoctorReport, runDoctor } from '../../../src/index.js';
+import {
+  type Check,
+  type CheckId,
+  type Config,
+  type DoctorOptions,
+  type DoctorReport,
+  runDoctor,
+} from '../../../src/index.js';
 import { reportText } from '../../../src/cli/report-text.js';
+import { examine as runOn } from '../../../src/readiness/doctor.js';
+import { goalOf } from '../../../src/readiness/goal.js';
+import { gpuSettings } from '../../../src/readiness/gpu-settings.js';
+import { recordedTree } from '../../../src/readiness/recorded-tree.js';
+import type { System } from '../../../src/readiness/system.js';
+import { wekaMountsOf } from '../../../src/readiness/weka-mounts.js';
 import { STOCK, wekaCufile } from './cufile-files.js';
 import {
   CONTAINER,
@@ -394,6 +407,48 @@ describe('each check', () => {
   it('path: the one given wins over the settings', async () => {
     const { paths } = await examine(READY, { path: '/mnt/weka/other' });
     expect(paths).toEqual([{ path: '/mnt/weka/other', mount: '/mnt/weka', type: 'wekafs' }]);
+  });
+});
+
+describe('what is asked for', () => {
+  const goal = (settings: object, requireGds = false): string =>
+    goalOf(
+      { config: { useGds: true, requireGds: false, ...settings } as Config, gpu: gpuSettings(settings as Config) },
+      requireGds,
+    );
+
+  it('is host memory by default, and GPUDirect Storage where it is required', () => {
+    expect(goal({})).toBe('host');
+    expect(goal({ requireGds: true })).toBe('gds');
+    expect(goal({}, true)).toBe('gds');
+  });
+
+  it('follows device and transport', () => {
+    expect(goal({ device: 'cuda' })).toBe('auto');
+    expect(goal({ device: 'cuda:1', transport: 'staged' })).toBe('staged');
+    expect(goal({ device: 'cuda', transport: 'gds' })).toBe('gds');
+    expect(goal({ device: 'cuda', useGds: false })).toBe('staged');
+  });
+});
+
+describe('a filesystem that does not answer', () => {
+  it('is a failed mount, known from the kernel’s list, and nothing else is asked of it', async () => {
+    const asked: string[] = [];
+    const tree = await recordedTree(writeTree(READY));
+    const system: System = {
+      ...tree,
+      answers: () => Promise.resolve({ errno: 'ETIMEDOUT' }),
+      realpath: (path) => {
+        asked.push(path);
+        return tree.realpath(path);
+      },
+    };
+    const report = await runOn(system, { requireGds: true });
+    expect(check(report, 'mount')).toMatchObject({ status: 'fail', seen: '/mnt/weka (wekafs) does not answer' });
+    expect(report.ready).toBe(false);
+    expect(asked.filter((path) => path.startsWith('/mnt'))).toEqual([]);
+    expect((await wekaMountsOf(system, ['/mnt/weka/cache'])).paths).toMatchObject([{ type: 'wekafs' }]);
+    expect(asked.filter((path) => path.startsWith('/mnt'))).toEqual([]);
   });
 });
 
