@@ -3,7 +3,7 @@ import type { Check, Finding, Goal } from './check.js';
 import { LIVE_WHY, judgeAll } from './checks/index.js';
 import { type NodeFacts, gatherFacts } from './facts.js';
 import { goalOf, goalText } from './goal.js';
-import { shardPath } from '../layout/index.js';
+import { shardPath } from '../layout/shard.js';
 import type { System } from './system.js';
 import { type GdsVerdict, gdsVerdict, obstacles, oneLine } from './verdict.js';
 import { type MountedPath, WEKAFS } from './weka-mounts.js';

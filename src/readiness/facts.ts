@@ -1,7 +1,7 @@
 /** All that the checks judge, gathered once. Nothing here judges, and nothing throws for what a node lacks. */
 import type { Config } from '../config/index.js';
 import { KVOffloadError } from '../errors.js';
-import type { Mount } from '../layout/index.js';
+import type { Mount } from '../layout/mount.js';
 import { type GpuSettings, gpuSettings } from './gpu-settings.js';
 import { nodeConfig } from './node-config.js';
 import { type NodeMounts, type ResolvedPath, absolutePath, readMounts, resolveExisting } from './node-mounts.js';

@@ -1,5 +1,5 @@
 /** Whether a node can offload KV by the transport it is configured for, what is missing, and how to mend it. */
-import { type CufileConfig, type CufileConfigOptions, cufileConfigOf } from './cufile-config.js';
+import type { CufileConfig, CufileConfigOptions } from './cufile-config.js';
 import { type DoctorOptions, type DoctorReport, examine } from './doctor.js';
 import { gpuSettings } from './gpu-settings.js';
 import { configuredPaths, nodeConfig } from './node-config.js';
@@ -37,6 +37,7 @@ export async function findWekaMounts(
  *   read; `KVO_PATH_UNUSABLE` where `root` is no directory
  */
 export async function buildCufileConfig(options: NodeOptions & CufileConfigOptions = {}): Promise<CufileConfig> {
+  const { cufileConfigOf } = await import('./cufile-config.js');
   const system = await openSystem(options);
   const config = options.from === undefined ? await nodeConfig(system, undefined) : undefined;
   return cufileConfigOf(system, options, gpuSettings(config).cufileConfig);

@@ -1,6 +1,6 @@
 /** Mounts of a node, and on which of them a path lies. */
 import { basename, dirname, join, resolve } from 'node:path/posix';
-import { type Mount, findMount, parseMountinfo, parseMounts } from '../layout/index.js';
+import { type Mount, findMount, parseMountinfo, parseMounts } from '../layout/mount.js';
 import { type System, valueOf } from './system.js';
 
 const MOUNTINFO = '/proc/self/mountinfo';

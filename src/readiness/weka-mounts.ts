@@ -1,5 +1,5 @@
 /** Every WekaFS mount of a node. */
-import type { Mount } from '../layout/index.js';
+import type { Mount } from '../layout/mount.js';
 import { type NodeMounts, absolutePath, readMounts, resolveExisting } from './node-mounts.js';
 import type { System } from './system.js';
 import { type ExplainedOption, explainOptions, optionWarnings } from './weka-options.js';

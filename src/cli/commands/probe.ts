@@ -1,8 +1,8 @@
 /** `kv-offload probe`: doctor's cheap part, for Kubernetes' startup and readiness probes. */
 import type { Command } from '@commander-js/extra-typings';
-import { EXIT } from '../exit-codes.js';
 import { JSON_HELP, JSON_OPTION, ROOT, ROOT_HELP } from '../options.js';
-import { print, printJson } from '../output.js';
+import { print } from '../output.js';
+import { probe } from '../quick-probe.js';
 
 const AFTER_HELP = `
 The checks of doctor that only read: no program is run but "stat", nothing is written. One line of reason.
@@ -23,15 +23,9 @@ export function addProbe(program: Command): void {
     .option(ROOT, ROOT_HELP)
     .option(JSON_OPTION, JSON_HELP)
     .addHelpText('after', AFTER_HELP)
-    .action(async ({ path, requireGds = false, root, json = false }) => {
-      const { runDoctor } = await import('../../readiness/index.js');
-      const { ready, reason } = await runDoctor({
-        ...(path !== undefined && { path }),
-        ...(root !== undefined && { root }),
-        requireGds,
-        quick: true,
-      });
-      await (json ? printJson({ ready, reason }) : print(`${ready ? 'ready' : 'not ready'}: ${reason}\n`));
-      if (!ready) process.exitCode = EXIT.failed;
+    .action(async (options) => {
+      const { line, exitCode } = await probe(options);
+      await print(`${line}\n`);
+      process.exitCode = exitCode;
     });
 }
