@@ -15,7 +15,7 @@ const RULES: readonly Rule[] = [
   [/^\/proc\/self\/status$/, lines(/^(CapEff|Uid):/)],
   [/^\/proc\/meminfo$/, lines(/^Mem(Total|Available):/)],
   [/^\/proc\/self\/mountinfo$/, mountinfo],
-  [/^\/proc\/mounts$/, mounts],
+  [/^\/proc\/(self\/)?mounts$/, mounts],
   // Only that it is a container, and whose.
   [/^\/proc\/1\/cgroup$/, (text) => `${/kubepods|docker|containerd|libpod/.exec(text)?.[0] ?? ''}\n`],
   [/^\/sys\/(module\/nvidia_fs|class\/net|devices|kernel\/mm\/memory_peers)\//, whole],

@@ -84,11 +84,13 @@ export class Recorder {
       path,
       async (one) => valueOf(await this.#inner.readlink(one)),
       (link, target) => {
-        // Threads of this process have numbers of their own; what they show is recorded as the process's.
-        if (!/^\/proc\/(self|thread-self)$/.test(link)) this.#set({ path: link.slice(1), kind: 'link', target });
+        if (link !== '/proc/self') this.#set({ path: link.slice(1), kind: 'link', target });
       },
     );
-    const place = path.startsWith('/proc/self/') ? path : (valueOf(real) ?? path);
+    // `/proc/self` is a symlink to a number; the tree has the process's files under the name that was asked for.
+    const place = (valueOf(real) ?? path).replace(/^\/proc\/\d+\//, (own) =>
+      path.startsWith(own) ? own : '/proc/self/',
+    );
     if (text !== undefined) this.#file(place.slice(1), text);
     if (names !== undefined) this.#directory(place.slice(1), path, names);
     return answer;

@@ -20,7 +20,7 @@ const CUFILE_KNOWS: readonly string[] = [
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 /** Less than this part of a filesystem left is worth a word. */
-const LITTLE = 0.05;
+const LITTLE = 0.01;
 
 export const judgeMount: Judge = (facts, goal) => perPath(facts, (path) => mountFinding(facts, path, goal));
 
@@ -88,8 +88,7 @@ export const judgeSpace: Judge = (facts) =>
     const quota = mount.type === WEKAFS ? '; a directory quota may end it sooner' : '';
     const seen = `${gib(available)} of ${gib(total)} free on ${mount.path}${quota}`;
     const fix = `kv-offload ls --base ${path} --long | sort -n | tail\n# nothing is ever deleted by itself`;
-    if (available < (facts.config?.bufferMiB ?? 0) * MIB && available < 64 * MIB)
-      return { status: 'fail', seen, where, fix };
+    if (available < MIB) return { status: 'fail', seen, where, fix };
     return available < LITTLE * total || available < GIB
       ? { status: 'warn', seen, where, fix }
       : { status: 'ok', seen, where };

@@ -2,6 +2,7 @@
 import { type Finding, type Judge, onWeka, worst } from '../check.js';
 import { COMPAT, RDMA_LIST, WEKA_SETTINGS, settingOf } from '../cufile-settings.js';
 import { cudaOf } from '../cuda-versions.js';
+import { installPackage } from '../packages.js';
 import { isAbsent, reasonOf } from '../system.js';
 
 /** Fixed in the one of CUDA 13.3. */
@@ -9,11 +10,11 @@ const BROKEN = '1.16';
 const BETWEEN = '1.17';
 
 export const judgeCufile: Judge = (facts) => {
-  const { cufile, redHat, gpu } = facts;
+  const { cufile, gpu } = facts;
   if ('errno' in cufile) {
     const where = gpu.libcufilePath ?? 'LD_LIBRARY_PATH, ldconfig -p, /usr/local/cuda*/lib64';
     if (!isAbsent(cufile)) return { status: 'unknown', seen: reasonOf(cufile), where };
-    const install = redHat ? 'sudo dnf install libcufile-12-9' : 'sudo apt-get install libcufile-12-9';
+    const install = installPackage('libcufile', facts);
     const own = '# or, where libcufile.so.0 is elsewhere, such as in a Python environment:\nexport LD_LIBRARY_PATH=DIR';
     return { status: 'fail', seen: 'libcufile.so.0 is not found', where, fix: `${install}\n${own}` };
   }

@@ -1,7 +1,7 @@
 /** Driver and kernel modules. */
 import { type Finding, type Judge, onWeka } from '../check.js';
 import type { NodeFacts } from '../facts.js';
-import { cudaOf } from '../cuda-versions.js';
+import { installPackage } from '../packages.js';
 import { usesDmaBuf } from '../sources/gdscheck.js';
 import { DRIVER, MODULES, NVIDIA_FS, PEERS } from '../sources/kernel.js';
 import { isAbsent, reasonOf, valueOf } from '../system.js';
@@ -50,7 +50,7 @@ export const judgeNvidiaFs: Judge = (facts) => {
       status: 'fail',
       seen: 'the module nvidia_fs is not loaded',
       where: modules === undefined ? NVIDIA_FS : MODULES,
-      fix: `${installGds(facts)}\nsudo modprobe nvidia_fs\n# both on the host, not in a container${rebuild}`,
+      fix: `${installPackage('nvidia-gds', facts)}\nsudo modprobe nvidia_fs\n# both on the host, not in a container${rebuild}`,
     };
   }
   const where = `${MODULES}, ${NVIDIA_FS}`;
@@ -97,12 +97,6 @@ export const judgePeers: Judge = (facts) => {
 function mayUseDmaBuf({ kernel, cufile }: NodeFacts): boolean {
   const version = valueOf(cufile)?.version;
   return kernel.open && version !== undefined && !isOlder(version, '1.16');
-}
-
-/** Of the node's CUDA, where that is known. */
-function installGds({ redHat, cufile }: NodeFacts): string {
-  const cuda = (cudaOf(valueOf(cufile)?.version ?? '') ?? '12.9').replace('.', '-');
-  return redHat ? `sudo dnf install nvidia-gds-${cuda}` : `sudo apt-get install nvidia-gds-${cuda}`;
 }
 
 function noModules(): Finding {

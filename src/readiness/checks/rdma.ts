@@ -1,6 +1,7 @@
 /** RDMA interfaces against cuFile's list, and what gdscheck says of both. */
 import { type Finding, type Judge, onWeka, worst } from '../check.js';
 import { RDMA_LIST, settingOf } from '../cufile-settings.js';
+import { installPackage } from '../packages.js';
 import { type Gdscheck, usesDmaBuf } from '../sources/gdscheck.js';
 import { isAbsent, reasonOf } from '../system.js';
 
@@ -63,7 +64,7 @@ export const judgeGdscheck: Judge = (facts) => {
     const where = '/usr/local/cuda*/gds/tools/gdscheck -p';
     if (!isAbsent(gdscheck))
       return { status: 'unknown', seen: gdscheck.errno === 'UNKNOWN' ? 'not run' : reasonOf(gdscheck), where };
-    const fix = facts.redHat ? 'sudo dnf install gds-tools-12-9' : 'sudo apt-get install gds-tools-12-9';
+    const fix = installPackage('gds-tools', facts);
     return { status: 'unknown', seen: 'not installed', where, fix };
   }
   const off = onWeka(facts);

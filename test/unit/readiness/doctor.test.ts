@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
   type Check,
@@ -9,6 +10,7 @@ import {
 } from '../../../src/index.js';
 import { reportText } from '../../../src/cli/report-text.js';
 import { examine as runOn } from '../../../src/readiness/doctor.js';
+import { WEKA_SETTINGS } from '../../../src/readiness/cufile-settings.js';
 import { goalOf } from '../../../src/readiness/goal.js';
 import { gpuSettings } from '../../../src/readiness/gpu-settings.js';
 import { recordedTree } from '../../../src/readiness/recorded-tree.js';
@@ -449,6 +451,19 @@ describe('a filesystem that does not answer', () => {
     expect(asked.filter((path) => path.startsWith('/mnt'))).toEqual([]);
     expect((await wekaMountsOf(system, ['/mnt/weka/cache'])).paths).toMatchObject([{ type: 'wekafs' }]);
     expect(asked.filter((path) => path.startsWith('/mnt'))).toEqual([]);
+  });
+});
+
+describe('docs/readiness.md', () => {
+  const markdown = readFileSync(new URL('../../../docs/readiness.md', import.meta.url), 'utf8');
+
+  it('has a row for each check, and no others', () => {
+    const table = markdown.split('## The checks')[1]?.split('\n\n')[1] ?? '';
+    expect([...table.matchAll(/^\| `(\w+)` /gm)].map(([, id]) => id).sort()).toEqual([...IDS].sort());
+  });
+
+  it('names every setting of cufile.json that is set', () => {
+    for (const { path } of WEKA_SETTINGS) expect(markdown).toContain(path.at(-1));
   });
 });
 

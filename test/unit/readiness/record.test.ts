@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -17,6 +17,7 @@ import {
   STOCK_13_0,
   WEKA_MOUNTINFO,
   environ,
+  without,
 } from './nodes.js';
 import { writeTree } from './trees.js';
 
@@ -96,6 +97,26 @@ describe('recording a node', () => {
         .map(({ id, status, seen }) => ({ id, status, seen }));
     expect(comparable(again)).toEqual(comparable(report));
     expect(again.paths).toEqual(report.paths);
+  });
+
+  it('follows /proc/mounts where that is all there is', async () => {
+    const root = writeTree({
+      ...without(READY, 'proc/self/'),
+      'proc/self': { to: '4711' },
+      ...Object.fromEntries(
+        Object.entries(without(READY, 'proc/self/mountinfo'))
+          .filter(([path]) => path.startsWith('proc/self/'))
+          .map(([path, entry]) => [path.replace('self', '4711'), entry]),
+      ),
+      'proc/mounts': { to: 'self/mounts' },
+      'proc/4711/mounts': 'w/d /mnt/weka wekafs rw,dentry_max_age_negative=0 0 0\n//h/s /home cifs rw,password=x 0 0\n',
+    });
+    const { report, archive } = await recordNode({ root });
+    const again = unpack(archive);
+    expect((await runDoctor({ root: again })).paths).toEqual(report.paths);
+    expect(readFileSync(join(again, 'proc/mounts'), 'utf8')).toBe(
+      'w/d /mnt/weka wekafs rw,dentry_max_age_negative=0 0 0\nhidden /home cifs rw 0 0\n',
+    );
   });
 
   it('takes no secrets along', async () => {
