@@ -454,6 +454,48 @@ describe('a filesystem that does not answer', () => {
   });
 });
 
+describe('what this process may not see or do', () => {
+  const denied = { errno: 'EACCES' } as const;
+
+  it('is unknown, never guessed: and GPUDirect Storage is then not ready', async () => {
+    const tree = await recordedTree(writeTree(READY));
+    const hidden = ['/proc/modules', '/proc/driver/nvidia/version', '/etc/cufile.json'];
+    const system: System = {
+      ...tree,
+      readText: (path) => (hidden.includes(path) ? Promise.resolve(denied) : tree.readText(path)),
+      list: (path) => (/^\/(dev|sys)/.test(path) ? Promise.resolve(denied) : tree.list(path)),
+      cufileVersion: () => Promise.resolve(denied),
+      run: () => Promise.resolve(denied),
+    };
+    const report = await runOn(system, { requireGds: true });
+    const gpu: CheckId[] = [
+      'driver',
+      'nvidia_fs',
+      'nvidia_peermem',
+      'peer_memory',
+      'cufile',
+      'cufile_json',
+      'rdma',
+      'gdscheck',
+    ];
+    expect(notOk(report)).toEqual({ unknown: ['permissions', ...gpu, 'devices', 'live'] });
+    expect(report).toMatchObject({
+      ready: false,
+      gds: { usable: 'unknown' },
+      reason: expect.stringMatching(/^driver: permission denied/) as string,
+    });
+  });
+
+  it('a cache directory that can’t be written fails, and no chunk is tried', async () => {
+    const tree = await recordedTree(writeTree(NO_GPU));
+    const system: System = { ...tree, root: undefined, writable: () => Promise.resolve(denied) };
+    const report = await runOn(system, {});
+    expect(report).toMatchObject({ ready: false, reason: 'permissions: /root cannot be written: permission denied' });
+    expect(check(report, 'permissions').fix).toContain('sudo mkdir -p /root/.cache/kv-offload');
+    expect(check(report, 'live')).toMatchObject({ status: 'unknown', seen: 'not tried: permissions fails' });
+  });
+});
+
 describe('docs/readiness.md', () => {
   const markdown = readFileSync(new URL('../../../docs/readiness.md', import.meta.url), 'utf8');
 
