@@ -17,6 +17,7 @@ const TRANSPORTS: Readonly<Record<DoctorReport['transport'], string>> = {
   host: 'host memory (kv_offload.device is cpu)',
   staged: 'GPU memory, through pinned host memory',
   auto: 'GPU memory, by GPUDirect Storage where it works',
+  cufile: 'GPU memory by cuFile, in its compatibility mode where it must',
   gds: 'GPUDirect Storage, and nothing else',
 };
 
@@ -24,6 +25,7 @@ const TRANSPORTS: Readonly<Record<DoctorReport['transport'], string>> = {
 const INSTEAD: Readonly<Partial<Record<DoctorReport['transport'], string>>> = {
   host: ' Host memory works without it.',
   auto: ' Bytes go through pinned host memory instead.',
+  cufile: ' cuFile goes through host memory instead.',
 };
 
 /** @param colours - for a terminal that has them */

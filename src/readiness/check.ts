@@ -49,9 +49,10 @@ export interface Finding {
 
 /**
  * The transport that a configuration asks for. host: files ↔ host memory. staged: files ↔ GPU memory through pinned host
- * memory. gds: GPUDirect Storage and nothing else. auto: gds where it works, else staged.
+ * memory. auto: GPUDirect Storage where it works, else staged. cufile: cuFile, in its compatibility mode where it must. gds:
+ * GPUDirect Storage and nothing else.
  */
-export type Goal = 'host' | 'staged' | 'auto' | 'gds';
+export type Goal = 'host' | 'staged' | 'auto' | 'cufile' | 'gds';
 
 export type Judge = (facts: NodeFacts, goal: Goal) => Finding;
 

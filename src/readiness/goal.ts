@@ -7,13 +7,16 @@ export function goalOf({ config, gpu }: Pick<NodeFacts, 'config' | 'gpu'>, requi
   if (requireGds || config?.requireGds === true) return 'gds';
   if (gpu.device === 'cpu') return 'host';
   if (config?.useGds === false) return 'staged';
-  return gpu.transport === 'gds' || gpu.transport === 'staged' ? gpu.transport : 'auto';
+  // The setting asks for cuFile in any case; that its bytes go direct, require_gds asks for.
+  if (gpu.transport === 'gds') return 'cufile';
+  return gpu.transport === 'staged' ? 'staged' : 'auto';
 }
 
 const WORDS: Readonly<Record<Goal, string>> = {
   host: 'host memory',
   staged: 'GPU memory through pinned host memory',
   auto: 'GPU memory, by GPUDirect Storage where it works',
+  cufile: 'GPU memory by cuFile',
   gds: 'GPUDirect Storage',
 };
 

@@ -20,6 +20,7 @@ const WANTED: Readonly<Record<Goal, readonly string[]>> = {
   host: ['host'],
   staged: ['staged'],
   auto: ['gds', 'staged'],
+  cufile: ['gds'],
   gds: ['gds'],
 };
 

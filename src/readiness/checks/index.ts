@@ -15,8 +15,9 @@ interface Row {
   readonly needs: readonly Goal[];
 }
 
-const ALL: readonly Goal[] = ['host', 'staged', 'auto', 'gds'];
-const GPU: readonly Goal[] = ['staged', 'auto', 'gds'];
+const ALL: readonly Goal[] = ['host', 'staged', 'auto', 'cufile', 'gds'];
+const GPU: readonly Goal[] = ['staged', 'auto', 'cufile', 'gds'];
+const CUFILE: readonly Goal[] = ['cufile', 'gds'];
 const GDS: readonly Goal[] = ['gds'];
 
 /** All but the live one, in the order in which they are mended. */
@@ -44,7 +45,7 @@ const ROWS: readonly Row[] = [
     needs: GDS,
     why: 'the kernel’s RDMA stack knows GPU memory by these clients, or by DMA-BUF',
   },
-  { id: 'cufile', judge: judgeCufile, needs: GDS, why: 'it is GPUDirect Storage’s library' },
+  { id: 'cufile', judge: judgeCufile, needs: CUFILE, why: 'it is GPUDirect Storage’s library' },
   {
     id: 'cufile_json',
     judge: judgeCufileJson,

@@ -9,8 +9,11 @@ import {
   runDoctor,
 } from '../../../src/index.js';
 import { reportText } from '../../../src/cli/report-text.js';
+import type { Goal } from '../../../src/readiness/check.js';
+import { judgeAll } from '../../../src/readiness/checks/index.js';
 import { examine as runOn } from '../../../src/readiness/doctor.js';
 import { WEKA_SETTINGS } from '../../../src/readiness/cufile-settings.js';
+import { gatherFacts } from '../../../src/readiness/facts.js';
 import { goalOf } from '../../../src/readiness/goal.js';
 import { gpuSettings } from '../../../src/readiness/gpu-settings.js';
 import { recordedTree } from '../../../src/readiness/recorded-tree.js';
@@ -428,8 +431,22 @@ describe('what is asked for', () => {
   it('follows device and transport', () => {
     expect(goal({ device: 'cuda' })).toBe('auto');
     expect(goal({ device: 'cuda:1', transport: 'staged' })).toBe('staged');
-    expect(goal({ device: 'cuda', transport: 'gds' })).toBe('gds');
+    expect(goal({ device: 'cuda', transport: 'gds' })).toBe('cufile');
+    expect(goal({ device: 'cuda', transport: 'gds', requireGds: true })).toBe('gds');
     expect(goal({ device: 'cuda', useGds: false })).toBe('staged');
+  });
+});
+
+describe('what decides', () => {
+  it('is what the transport needs', async () => {
+    const facts = await gatherFacts(await recordedTree(writeTree(READY)), undefined);
+    const needed = (goal: Goal) => judgeAll(facts, goal).flatMap((one) => (one.needed ? [one.id] : []));
+    const host: CheckId[] = ['config', 'mount', 'permissions', 'space'];
+    expect(needed('host')).toEqual(host);
+    expect(needed('staged')).toEqual([...host, 'driver', 'buffer']);
+    expect(needed('auto')).toEqual([...host, 'driver', 'buffer']);
+    expect(needed('cufile')).toEqual([...host, 'driver', 'cufile', 'buffer']);
+    expect(needed('gds')).toEqual(IDS.filter((id) => id !== 'live'));
   });
 });
 
