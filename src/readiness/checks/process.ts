@@ -1,5 +1,5 @@
 /** What this process may do: locked memory, devices, capabilities; and the configured buffer. */
-import { type Finding, type Judge, worst } from '../check.js';
+import { type Finding, type Judge, onWeka, worst } from '../check.js';
 import { settingOf } from '../cufile-settings.js';
 import { isOlder } from '../version.js';
 
@@ -28,24 +28,25 @@ export const judgeDevices: Judge = (facts) => {
   const where = container === undefined ? '/dev' : `/dev; a container (${container})`;
   if (devices === undefined) return { status: 'unknown', seen: '/dev cannot be listed', where };
   const has = (pattern: RegExp) => devices.some((name) => pattern.test(name));
-  const missing = [
-    ...(has(/^nvidia\d+$/) && has(/^nvidiactl$/) ? [] : ['nvidia0, nvidiactl']),
-    ...(has(/^nvidia-fs\d*$/) ? [] : ['nvidia-fs*']),
-    ...(has(/^infiniband\/rdma_cm$/) && has(/^infiniband\/uverbs\d+$/) ? [] : ['infiniband/{rdma_cm,uverbs*}']),
-  ].map((name) => `/dev/${name}`);
   const findings: Finding[] = [{ status: 'ok', seen: 'GPU, nvidia-fs and InfiniBand devices are there', where }];
   const inContainer = container !== undefined;
   const run = 'docker run --gpus all -e NVIDIA_GDS=enabled --device /dev/infiniband --cap-add IPC_LOCK';
-  if (missing.length > 0) {
+  const absent = (names: string, status: 'fail' | 'warn') => {
     const fix = inContainer ? run : '# the checks driver, nvidia_fs and rdma say what makes them';
-    findings.push({ status: 'fail', seen: `not there: ${missing.join(', ')}`, where, fix });
-    if (inContainer && facts.nvidiaGds !== 'enabled') {
-      findings.push({ status: 'warn', seen: 'NVIDIA_GDS is not "enabled"', where, fix: run });
-    }
+    findings.push({ status, seen: `not there: ${names}`, where, fix });
+  };
+  if (!has(/^nvidia\d+$/) || !has(/^nvidiactl$/)) absent('/dev/nvidia0, /dev/nvidiactl', 'fail');
+  if (!has(/^nvidia-fs\d*$/)) absent('/dev/nvidia-fs*', 'fail');
+  // RDMA is WekaFS's way to the GPU; a local disk needs none.
+  if (!has(/^infiniband\/rdma_cm$/) || !has(/^infiniband\/uverbs\d+$/)) {
+    absent('/dev/infiniband/{rdma_cm,uverbs*}', onWeka(facts));
+  }
+  if (inContainer && facts.nvidiaGds !== 'enabled' && findings.length > 1) {
+    findings.push({ status: 'warn', seen: 'NVIDIA_GDS is not "enabled"', where, fix: run });
   }
   if (inContainer && ipcLock === false) {
     const fix = `${run}\n# Kubernetes: securityContext.capabilities.add: [IPC_LOCK]`;
-    findings.push({ status: 'fail', seen: 'no CAP_IPC_LOCK', where, fix });
+    findings.push({ status: onWeka(facts), seen: 'no CAP_IPC_LOCK', where, fix });
   }
   return worst(findings);
 };

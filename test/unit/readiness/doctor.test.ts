@@ -327,6 +327,15 @@ describe('each check', () => {
     });
   });
 
+  it('devices: those of InfiniBand are WekaFS’s concern, those of NVIDIA everyone’s', async () => {
+    const ext4 = { 'proc/self/mountinfo': NO_WEKA['proc/self/mountinfo'] ?? '' };
+    const noInfiniband = without(READY, 'dev/infiniband');
+    expect(await status('devices', {}, noInfiniband)).toBe('fail');
+    expect(await status('devices', ext4, noInfiniband)).toBe('warn');
+    expect(await status('devices', ext4, without(READY, 'dev/nvidia-fs0'))).toBe('fail');
+    expect(await status('devices', {}, without(READY, 'dev/nvidiactl'))).toBe('fail');
+  });
+
   it('rdma: interfaces that are not in the list, and addresses that are not this node’s', async () => {
     const rdma = async (list: readonly string[]) =>
       check(await forGds({ ...READY, 'etc/cufile.json': wekaCufile(list) }), 'rdma');
