@@ -20,6 +20,7 @@ export {
 } from './layout/index.js';
 export { type Via } from './outcomes.js';
 export { type Wait } from './plan.js';
+export * from './readiness/index.js';
 export { type LeaseOptions, MemoryRegion, type Registration, Slot } from './store/arena.js';
 export { type Base } from './store/bases.js';
 export { type CallContext } from './store/channels.js';

@@ -6,6 +6,8 @@ export const BASE = '--base <dir>';
 export const BASE_HELP = 'cache directory, or several with commas between (default: weka_path of the settings)';
 export const VERSION = '--lmcache-version <v>';
 export const VERSION_HELP = 'the LMCache whose files are meant, such as 0.3.9 (default: kv_offload.lmcache_version)';
+export const ROOT = '--root <dir>';
+export const ROOT_HELP = 'a directory that stands for /, as "doctor --record" makes them (default: this machine)';
 export const JSON_OPTION = '--json';
 export const JSON_HELP = 'print JSON';
 

@@ -4,18 +4,36 @@ import { Command as RuntimeCommand } from 'commander';
 import type { Command } from '@commander-js/extra-typings';
 import { addBench } from './commands/bench.js';
 import { addConfig } from './commands/config.js';
+import { addCufileJson } from './commands/cufile-json.js';
 import { addDemo } from './commands/demo.js';
+import { addDoctor } from './commands/doctor.js';
 import { addGet } from './commands/get.js';
 import { addInspect } from './commands/inspect.js';
 import { addKeys } from './commands/keys.js';
 import { addLookup } from './commands/lookup.js';
 import { addLs } from './commands/ls.js';
+import { addMounts } from './commands/mounts.js';
+import { addProbe } from './commands/probe.js';
 import { addPut } from './commands/put.js';
 import { EXIT } from './exit-codes.js';
 import { reportFailure } from './failure.js';
 import { watchStdout } from './output.js';
 
-const COMMANDS = [addKeys, addLookup, addPut, addGet, addLs, addInspect, addConfig, addDemo, addBench];
+const COMMANDS = [
+  addKeys,
+  addLookup,
+  addPut,
+  addGet,
+  addLs,
+  addInspect,
+  addConfig,
+  addDemo,
+  addBench,
+  addDoctor,
+  addProbe,
+  addMounts,
+  addCufileJson,
+];
 
 const AFTER_HELP = `
 Settings come from the environment (LMCACHE_WEKA_PATH, LMCACHE_CHUNK_SIZE, PYTHONHASHSEED, …) and the YAML file
@@ -23,7 +41,7 @@ that LMCACHE_CONFIG_FILE names, as in LMCache; options win. "kv-offload config" 
 
 Exit codes:
   ${EXIT.done}  done
-  ${EXIT.failed}  failed, or a chunk is corrupt
+  ${EXIT.failed}  failed, a chunk is corrupt, or the node is not ready
   ${EXIT.badInput}  bad input: options, arguments, settings, files and directories given
   ${EXIT.miss}  miss: no such chunk, nothing cached
 

@@ -13,6 +13,11 @@ const HASH_SEED = 'PYTHONHASHSEED';
 /** Variables under our prefix that are no settings: the addon's loader reads it. */
 const OWN_ELSEWHERE: readonly string[] = ['KV_OFFLOAD_ADDON'];
 
+/** The variables of this process, for those below that take them as an argument. */
+export function processEnvironment(): Environment {
+  return process.env;
+}
+
 /** Takes every variable that is a setting, or looks like one. */
 export function recogniseEnvironment(env: Environment, findings: Findings): void {
   for (const [variable, text] of Object.entries(env)) {

@@ -6,7 +6,6 @@ import { nearest } from './nearest.js';
 import { isMap, plainCopy } from './plain.js';
 import { Findings, recogniseRoot, type Origin } from './recognise.js';
 import { resolve, type Resolved } from './resolve.js';
-import { createValidate } from './validate.js';
 import { surprises } from './warnings.js';
 import { recogniseFile } from './yaml.js';
 import type { Config, ConfigRow, ConfigValues, LoadConfigOptions } from './types.js';
@@ -32,7 +31,7 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Confi
   else if (variable) await recogniseFile(variable, `environment ${CONFIG_FILE}`, findings);
   recogniseEnvironment(env, findings);
   if (options.overrides !== undefined) recogniseOverrides(options.overrides, findings);
-  const resolved = resolve(findings.given, await createValidate(), env);
+  const resolved = resolve(findings.given, env);
   findings.warnings.push(...surprises(resolved, findings.given));
   return assemble([...resolved.values()], findings);
 }

@@ -5,7 +5,7 @@ import { LEVELS, type Given } from './recognise.js';
 import { show } from './show.js';
 import { SETTINGS, type Setting, type ValueOf } from './schema.js';
 import type { Environment } from './types.js';
-import type { Validate } from './validate.js';
+import { validate } from './validate.js';
 
 /** A setting's value; `given` where it is not the default. */
 export interface Resolved {
@@ -20,7 +20,7 @@ export interface Resolved {
  * @throws KVOffloadError KVO_CONFIG_INVALID_VALUE, and KVO_CONFIG_CONFLICT where one source gives two spellings of one
  *   setting with different values
  */
-export function resolve(given: readonly Given[], validate: Validate, env: Environment): Map<Setting, Resolved> {
+export function resolve(given: readonly Given[], env: Environment): Map<Setting, Resolved> {
   const winners = new Map<Setting, Resolved & { readonly given: Given }>();
   for (const level of LEVELS) {
     const here = new Map<Setting, Resolved & { readonly given: Given }>();

@@ -1,85 +1,72 @@
 /** One validator for all sources: values from YAML, JSON and the environment in, typed values out. */
-import type { z as Zod, ZodType } from 'zod';
 import { KVOffloadError } from '../errors.js';
 import { expectation, type SettingType } from './setting-type.js';
 import { show } from './show.js';
 import type { Given } from './recognise.js';
-import type { Setting } from './schema.js';
 
-/** Gives the typed value of what a source gave; undefined where that says "not set". */
-export type Validate = (given: Given) => unknown;
-
-/** Builds it; zod is loaded here, and by nothing else. */
-export async function createValidate(): Promise<Validate> {
-  const { z } = await import('zod');
-  const schemas = new Map<Setting, ZodType>();
-  return (given) => {
-    const { setting, name, value, at } = given;
-    if (value === null && setting.nullable) return undefined;
-    let schema = schemas.get(setting);
-    if (schema === undefined) schemas.set(setting, (schema = schemaOf(z, setting.type)));
-    const result = schema.safeParse(value);
-    if (result.success) return result.data;
-    throw new KVOffloadError(
-      'KVO_CONFIG_INVALID_VALUE',
-      `${at}: ${name} is ${show(name, value)}; expected ${expectation(setting.type)}.`,
-      result.error,
-    );
-  };
+/**
+ * The typed value of what a source gave; undefined where that says "not set".
+ *
+ * @throws KVOffloadError `KVO_CONFIG_INVALID_VALUE`
+ */
+export function validate({ setting, name, value, at }: Given): unknown {
+  if (value === null && setting.nullable) return undefined;
+  const typed = typedValue(setting.type, value);
+  if (typed !== undefined) return typed;
+  throw new KVOffloadError(
+    'KVO_CONFIG_INVALID_VALUE',
+    `${at}: ${name} is ${show(name, value)}; expected ${expectation(setting.type)}.`,
+  );
 }
 
 const INTEGER_TEXT = /^[+-]?(0|[1-9]\d*)$/;
 const NUMBER_TEXT = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const LARGEST_SEED = 4_294_967_295;
 
-function schemaOf(z: typeof Zod, type: SettingType): ZodType {
+/** The value as its setting holds it; undefined where it is none of that type, or out of bounds. */
+function typedValue(type: SettingType, value: unknown): unknown {
   switch (type.kind) {
     case 'boolean':
-      return z.preprocess(toBoolean, z.boolean());
+      return only(toBoolean(value), (is) => typeof is === 'boolean');
     case 'true':
-      return z.preprocess(toBoolean, z.literal(true));
+      return only(toBoolean(value), (is) => is === true);
     case 'integer':
-      return z.preprocess(numberFrom(INTEGER_TEXT), withBounds(z.int(), type));
+      return only(numberFrom(INTEGER_TEXT, value), (is) => Number.isSafeInteger(is) && isWithin(is, type));
     case 'number':
-      return z.preprocess(numberFrom(NUMBER_TEXT), withBounds(z.number(), type));
+      return only(numberFrom(NUMBER_TEXT, value), (is) => Number.isFinite(is) && isWithin(is, type));
     case 'text':
-      return z.preprocess(toText, z.string());
-    case 'choice': {
-      const fold = (value: unknown): unknown =>
-        type.ignoreCase && typeof value === 'string' ? value.toUpperCase() : value;
-      return z.preprocess(fold, z.enum([...type.values]));
-    }
+      return only(toText(value), (is) => typeof is === 'string');
+    case 'choice':
+      return only(type.ignoreCase && typeof value === 'string' ? value.toUpperCase() : value, (is) =>
+        type.values.some((one) => one === is),
+      );
     case 'paths':
-      return z
-        .string()
-        .transform(splitPaths)
-        .pipe(z.array(directory(z)).min(1));
+      return typeof value === 'string'
+        ? only(splitPaths(value), (paths) => paths.length > 0 && paths.every(isDirectory))
+        : undefined;
     case 'disk':
-      return z.string().transform(stripFileScheme).pipe(directory(z));
+      return typeof value === 'string' ? only(stripFileScheme(value), isDirectory) : undefined;
     case 'pattern':
-      return z.preprocess(toText, z.string().regex(type.pattern));
+      return only(toText(value), (is) => typeof is === 'string' && type.pattern.test(is));
     case 'seed':
-      return z
-        .string()
-        .regex(/^\d+$/)
-        .refine((text) => Number(text) <= LARGEST_SEED);
+      return only(value, (is) => typeof is === 'string' && /^\d+$/.test(is) && Number(is) <= LARGEST_SEED);
   }
 }
 
-function withBounds(
-  schema: Zod.ZodNumber,
-  { min, max }: { readonly min?: number; readonly max?: number },
-): Zod.ZodNumber {
-  const above = min === undefined ? schema : schema.min(min);
-  return max === undefined ? above : above.max(max);
+function only<T>(value: T, fits: (value: T) => boolean): T | undefined {
+  return fits(value) ? value : undefined;
+}
+
+function isWithin(
+  value: unknown,
+  { min = -Infinity, max = Infinity }: { readonly min?: number; readonly max?: number },
+) {
+  return typeof value === 'number' && value >= min && value <= max;
 }
 
 /** No path may hold NUL: the kernel would read only what is before it. */
-function directory(z: typeof Zod): Zod.ZodString {
-  return z
-    .string()
-    .min(1)
-    .regex(/^[^\0]+$/);
+function isDirectory(path: string): boolean {
+  return path !== '' && !path.includes('\0');
 }
 
 /** Unlike LMCache, for which every text but true and 1 is false, a text that is no boolean stays one and is refused. */
@@ -97,12 +84,10 @@ function toBoolean(value: unknown): unknown {
   }
 }
 
-function numberFrom(pattern: RegExp): (value: unknown) => unknown {
-  return (value) => {
-    if (typeof value !== 'string') return value;
-    const text = value.trim();
-    return pattern.test(text) ? Number(text) : value;
-  };
+function numberFrom(pattern: RegExp, value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  const text = value.trim();
+  return pattern.test(text) ? Number(text) : value;
 }
 
 /** YAML reads a name of digits as a number. */

@@ -18,7 +18,21 @@ describe('help and usage', () => {
   it('helps with commands, exit codes and examples', async () => {
     const [all, one] = await Promise.all([cli(['--help']), cli(['put', '--help'])]);
     expect(all).toMatchObject({ code: 0, stderr: '' });
-    for (const command of ['keys', 'lookup', 'put', 'get', 'ls', 'inspect', 'config', 'demo', 'bench']) {
+    for (const command of [
+      'keys',
+      'lookup',
+      'put',
+      'get',
+      'ls',
+      'inspect',
+      'config',
+      'demo',
+      'bench',
+      'doctor',
+      'probe',
+      'mounts',
+      'cufile-json',
+    ]) {
       expect(all.stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
     }
     for (const text of ['Exit codes:', '3  miss', 'Examples:', '{"error":']) expect(all.stdout).toContain(text);

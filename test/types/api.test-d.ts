@@ -3,8 +3,10 @@ import { expectTypeOf } from 'vitest';
 import {
   type CallOptions,
   type MoveOptions,
+  type Check,
   type ChunkResult,
   type Config,
+  type CufileConfig,
   type ERROR_CODES,
   type ErrorCode,
   KVCacheEngine,
@@ -17,7 +19,11 @@ import {
   type StoreOutcome,
   type StoreResult,
   type Tokens,
+  type WekaMounts,
+  buildCufileConfig,
+  findWekaMounts,
   loadConfig,
+  runDoctor,
 } from 'kv-offload';
 
 const model = { modelName: 'm', kvDtype: 'bfloat16', kvShape: [32, 2, 256, 8, 128] } as const;
@@ -87,3 +93,12 @@ expectTypeOf(error.retriable).toEqualTypeOf<boolean>();
 expectTypeOf<keyof typeof ERROR_CODES>().toEqualTypeOf<ErrorCode>();
 // @ts-expect-error no such code
 void (error.code === 'KVO_NO_SUCH_CODE');
+
+// A node's readiness
+expectTypeOf(runDoctor).returns.resolves.toExtend<{ ready: boolean; reason: string; checks: readonly Check[] }>();
+expectTypeOf<Check['status']>().toEqualTypeOf<'ok' | 'warn' | 'fail' | 'unknown'>();
+expectTypeOf<Check['fix']>().toEqualTypeOf<string | null>();
+expectTypeOf(findWekaMounts).returns.resolves.toEqualTypeOf<WekaMounts>();
+expectTypeOf(buildCufileConfig).returns.resolves.toEqualTypeOf<CufileConfig>();
+// @ts-expect-error a path, not several: the settings name several
+void runDoctor({ path: ['/a'] });

@@ -21,6 +21,7 @@ const STAGES = [
   'outcomes',
   'transfer',
   'store',
+  'readiness',
   'index',
   'cli',
 ];

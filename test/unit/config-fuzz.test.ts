@@ -4,7 +4,6 @@ import { KVOffloadError } from '../../src/errors.js';
 import { extraMap, Findings, recogniseRoot } from '../../src/config/recognise.js';
 import { resolve } from '../../src/config/resolve.js';
 import { SETTINGS } from '../../src/config/schema.js';
-import { createValidate } from '../../src/config/validate.js';
 import { parseYaml } from '../../src/config/yaml.js';
 import { load, loadEnv } from './fixtures/config/load.js';
 
@@ -54,7 +53,6 @@ const map = fc.dictionary(name, fc.oneof(json, fc.dictionary(name, json, { maxKe
 
 describe('whatever is given, the answer is a configuration or a KVOffloadError', () => {
   it('for YAML text', async () => {
-    const validate = await createValidate();
     const yamlText = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 60 }),
       fc.string({ unit: fc.constantFrom(...Array.from(':-?!&*{}[],#|>%@"\'\n\t ax1')), maxLength: 60 }),
@@ -69,7 +67,7 @@ describe('whatever is given, the answer is a configuration or a KVOffloadError',
         const loading = parseYaml(text, 'x.yaml').then(({ root, origin }) => {
           const findings = new Findings();
           recogniseRoot(root, origin, findings);
-          resolve(findings.given, validate, { HOME: '/h' });
+          resolve(findings.given, { HOME: '/h' });
           return JSON.stringify(findings.unused);
         });
         outcomes.add(await settles(loading));
