@@ -1,7 +1,7 @@
 // What the hardware gives without us: the plain loops that the library is measured against. One process, driven line
 // by line, so that its runs can alternate with ours.
 //
-//   plain_io FILES BYTES THREADS BLOCK
+//   plain_io FILES BYTES THREADS BLOCK [direct]      direct: with O_DIRECT, and BYTES a multiple of 4096
 //   > store DIR     writes FILES new files of 4096 + BYTES, BLOCK bytes a call, from FILES × BYTES of memory
 //   > load DIR      reads them back into that memory
 //   > stat PATHS    one stat for each path of a list (a file, a path a line)
@@ -29,6 +29,7 @@ namespace {
 constexpr size_t kHeader = 4096;
 size_t files, bytes, threads, block;
 char* memory;
+int direct = 0;
 
 double timed(size_t count, size_t step, const std::function<void(size_t)>& work) {
   std::atomic<size_t> next{0};
@@ -56,9 +57,9 @@ void require(bool good, const char* what) {
 std::string nameOf(const std::string& directory, size_t index) { return directory + "/plain-" + std::to_string(index); }
 
 void store(const std::string& directory, size_t index) {
-  const int fd = open(nameOf(directory, index).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  const int fd = open(nameOf(directory, index).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | direct, 0666);
   require(fd >= 0, "open");
-  static const char header[kHeader] = {};
+  alignas(kHeader) static const char header[kHeader] = {};
   require(pwrite(fd, header, kHeader, 0) == static_cast<ssize_t>(kHeader), "pwrite");
   const char* from = memory + index * bytes;
   for (size_t at = 0; at < bytes; at += block) {
@@ -69,9 +70,9 @@ void store(const std::string& directory, size_t index) {
 }
 
 void load(const std::string& directory, size_t index) {
-  const int fd = open(nameOf(directory, index).c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = open(nameOf(directory, index).c_str(), O_RDONLY | O_CLOEXEC | direct);
   require(fd >= 0, "open");
-  char header[kHeader];
+  alignas(kHeader) char header[kHeader];
   require(pread(fd, header, kHeader, 0) == static_cast<ssize_t>(kHeader), "pread");
   char* to = memory + index * bytes;
   for (size_t at = 0; at < bytes; at += block) {
@@ -92,7 +93,7 @@ std::vector<std::string> dataFiles(const std::string& directory) {
 void readHeader(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   require(fd >= 0, "open");
-  char header[kHeader];
+  alignas(kHeader) char header[kHeader];
   require(pread(fd, header, kHeader, 0) == static_cast<ssize_t>(kHeader), "pread");
   require(close(fd) == 0, "close");
 }
@@ -100,7 +101,8 @@ void readHeader(const std::string& path) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 5) return 2;
+  if (count != 5 && count != 6) return 2;
+  if (count == 6) direct = O_DIRECT;
   files = std::strtoull(arguments[1], nullptr, 10);
   bytes = std::strtoull(arguments[2], nullptr, 10);
   threads = std::strtoull(arguments[3], nullptr, 10);
