@@ -5,11 +5,16 @@
 //   > store DIR     writes FILES new files of 4096 + BYTES, BLOCK bytes a call, from FILES × BYTES of memory
 //   > load DIR      reads them back into that memory
 //   > stat PATHS    one stat for each path of a list (a file, a path a line)
+//   > stats PATHS   the same, 20 times over, so that starting threads is lost in it; seconds of one time
+//   > kept PATHS    opens them, then as often: fstat and one preadv of header and BYTES, as the engine's loads do
+//   > publish PATHS writes each as the engine's stores do: stat, open beside it, pwritev of payload and of header,
+//                   fstat, close, link, unlink, link of the sidecar
 //   > headers DIR   finds every data file below DIR and reads its first 4096 bytes
 // Each line answers with the seconds it took. Files are handed to threads one by one.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -82,6 +87,63 @@ void load(const std::string& directory, size_t index) {
   require(close(fd) == 0, "close");
 }
 
+std::vector<std::string> readList(const std::string& list) {
+  std::ifstream lines(list);
+  std::vector<std::string> paths;
+  for (std::string path; std::getline(lines, path);) paths.push_back(path);
+  return paths;
+}
+
+constexpr size_t kRounds = 20;
+
+double statsOf(const std::vector<std::string>& paths) {
+  return timed(paths.size() * kRounds, 32,
+               [&](size_t index) {
+                 struct stat info {};
+                 require(stat(paths[index % paths.size()].c_str(), &info) == 0, "stat");
+               }) /
+         kRounds;
+}
+
+double keptOf(const std::vector<std::string>& paths) {
+  std::vector<int> open_files;
+  for (const std::string& path : paths) {
+    open_files.push_back(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    require(open_files.back() >= 0, "open");
+  }
+  std::vector<char> headers(paths.size() * kHeader);
+  const double seconds = timed(paths.size() * kRounds, 32, [&](size_t at) {
+    const size_t index = at % paths.size();
+    struct stat info {};
+    require(fstat(open_files[index], &info) == 0, "fstat");
+    const iovec parts[2] = {{headers.data() + index * kHeader, kHeader}, {memory + (index % files) * bytes, bytes}};
+    require(preadv(open_files[index], parts, 2, 0) == static_cast<ssize_t>(kHeader + bytes), "preadv");
+  });
+  for (const int fd : open_files) close(fd);
+  return seconds / kRounds;
+}
+
+double publishOf(const std::vector<std::string>& paths) {
+  static const char header[kHeader] = {};
+  return timed(paths.size(), 32, [&](size_t index) {
+    const std::string& path = paths[index];
+    struct stat info {};
+    require(stat(path.c_str(), &info) != 0, "stat of a file that is there");
+    const std::string temporary = path + ".tmp";
+    const int fd = open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    require(fd >= 0, "open");
+    const iovec payload = {memory + (index % files) * bytes, bytes};
+    require(pwritev(fd, &payload, 1, kHeader) == static_cast<ssize_t>(bytes), "pwritev");
+    const iovec first = {const_cast<char*>(header), kHeader};
+    require(pwritev(fd, &first, 1, 0) == static_cast<ssize_t>(kHeader), "pwritev");
+    require(fstat(fd, &info) == 0, "fstat");
+    require(close(fd) == 0, "close");
+    require(link(temporary.c_str(), path.c_str()) == 0, "link");
+    require(unlink(temporary.c_str()) == 0, "unlink");
+    require(link(path.c_str(), (path + ".metadata").c_str()) == 0, "link");
+  });
+}
+
 std::vector<std::string> dataFiles(const std::string& directory) {
   std::vector<std::string> found;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
@@ -122,13 +184,17 @@ int main(int count, char** arguments) {
     } else if (what == "load") {
       seconds = timed(files, 1, [&](size_t index) { load(argument, index); });
     } else if (what == "stat") {
-      std::ifstream list(argument);
-      std::vector<std::string> paths;
-      for (std::string path; std::getline(list, path);) paths.push_back(path);
+      const std::vector<std::string> paths = readList(argument);
       seconds = timed(paths.size(), 32, [&](size_t index) {
         struct stat info {};
         require(stat(paths[index].c_str(), &info) == 0, "stat");
       });
+    } else if (what == "stats") {
+      seconds = statsOf(readList(argument));
+    } else if (what == "kept") {
+      seconds = keptOf(readList(argument));
+    } else if (what == "publish") {
+      seconds = publishOf(readList(argument));
     } else if (what == "headers") {
       const auto start = std::chrono::steady_clock::now();
       const std::vector<std::string> paths = dataFiles(argument);

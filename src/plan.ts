@@ -46,7 +46,7 @@ export interface Load {
 export interface Store {
   readonly path: string;
   readonly segments: readonly Segment[];
-  /** Writes the header at `at` and returns where in it the sums go, 0 for none. */
+  /** Writes all 4096 bytes of the header at `at` and returns where in it the sums go, 0 for none. */
   readonly writeHeader: (headers: Buffer, at: number) => number;
   /** Bytes of payload one sum covers; 0 sums nothing. */
   readonly sumBlock: number;
@@ -78,7 +78,8 @@ export function planLoads(loads: readonly Load[], memory: readonly Uint8Array[])
 
 /** A batch that writes. */
 export function planStores(stores: readonly Store[], memory: readonly Uint8Array[]): Plan {
-  const headers = Buffer.alloc(stores.length * HEADER_BYTES);
+  // Each header is written whole.
+  const headers = Buffer.allocUnsafeSlow(stores.length * HEADER_BYTES);
   const plan = emptyPlan(stores.map((store) => store.path));
   for (const [i, store] of stores.entries()) {
     plan.sumAt[i] = store.writeHeader(headers, i * HEADER_BYTES);

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { arch, cpus, loadavg, release, totalmem, type } from 'node:os';
 import { findMount } from '../../layout/index.js';
+import { inPackage } from './package-root.js';
 import type { Report } from './schema.js';
 
 export function describeMachine(): Report['machine'] {
@@ -18,7 +19,7 @@ export function describeMachine(): Report['machine'] {
 }
 
 export function describeVersions(): Report['versions'] {
-  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
+  const text = readFileSync(inPackage('package.json'), 'utf8');
   const { version } = JSON.parse(text) as { version: string };
   return { 'kv-offload': version, node: process.version, libuv: process.versions.uv };
 }

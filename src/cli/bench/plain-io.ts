@@ -3,11 +3,9 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, rename } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-
-const inPackage = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+import { inPackage } from './package-root.js';
 
 export interface PlainOptions {
   readonly files: number;
