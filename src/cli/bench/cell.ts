@@ -123,6 +123,7 @@ async function inTurn(
     for (const contender of order) {
       context.signal.throwIfAborted();
       await before?.(contender);
+      if (operation === 'store') contender.ready();
       const run = () => contender[operation]();
       const seconds = contender === ours && repeat >= 0 ? await meters.around(bytes, run) : await run();
       if (repeat >= 0) rates.get(contender)?.push(bytes / seconds / 1e9);
@@ -159,7 +160,8 @@ async function coldReads(
     return [];
   }
   const before = async (contender: Contender) => {
-    await makeCold(contender.files(), cell.preset.chunkBytes);
+    const cold = await makeCold(contender.files(), cell.preset.chunkBytes);
+    if ('impossible' in cold) context.note(`a cold read of ${contender.by} was not cold: ${cold.impossible}`);
   };
   const rows = await inTurn('retrieve', 'cold', those, ours, cell, context, before);
   return rows.map((row) => ({ ...row, coldBy: first.by }));

@@ -81,9 +81,12 @@ export class Ours implements Contender {
     }
   }
 
-  async store(): Promise<number> {
+  ready(): void {
     emptied(this.#options.directory);
     this.fill();
+  }
+
+  async store(): Promise<number> {
     return timed(async () => {
       for (const [prompt, slots] of this.#batches) {
         requireAll('stored', (await this.engine.store(prompt, slots, this.#options)).chunks);

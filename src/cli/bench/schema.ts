@@ -59,7 +59,9 @@ const row = z.object({
   eventLoopDelayMs: z
     .object({ p50: number, p99: number, idleP99: number })
     .optional()
-    .describe('monitorEventLoopDelay at 1 ms; idleP99 is the same timer without any work'),
+    .describe(
+      'monitorEventLoopDelay at 1 ms: the median run’s p50, the worst run’s p99; idleP99 is the same timer without any work',
+    ),
   verified: z.boolean().optional().describe('every byte that came back was compared with what was stored'),
   path: z
     .object({ directBytes: count, bufferedBytes: count, deviceBytes: count })
