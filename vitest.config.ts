@@ -46,6 +46,7 @@ export default defineConfig({
       folder('process', 2, 120),
       folder('stress', 3, 300),
       folder('interop', 4, 120),
+      folder('gpu', 5, 120),
     ],
     coverage: { provider: 'v8', include: ['src/**'], reportsDirectory: 'coverage' },
   },

@@ -3,13 +3,13 @@ import { hash } from 'node:crypto';
 import { Bench } from 'tinybench';
 import type { HashAlgorithm } from 'kv-offload';
 import { hashChunks, noneHash, prefixDigests } from '../src/hash/index.js';
-import type { Row } from './pairs.js';
+import { type Figure, type Target, plainFigure } from './pairs.js';
 
 const TOKENS = 131_072;
 const CHUNK = 256;
 const SEED = { seed: '0', pythonVersion: '3.11' } as const;
 
-export async function benchHashing(milliseconds: number): Promise<Row[]> {
+export async function benchHashing(milliseconds: number): Promise<Figure[]> {
   // Ids as a vocabulary of 128,256 has them: 1, 2, 3 and 5 bytes of CBOR each.
   const tokens = Uint32Array.from({ length: TOKENS }, (_, i) => (i * 2654435761) % 128_256);
   const chunkBytes = new Uint8Array(cborBytes(tokens.subarray(0, CHUNK)) + 13);
@@ -34,27 +34,19 @@ export async function benchHashing(milliseconds: number): Promise<Row[]> {
     return result.latency.p50;
   };
   const reference = median('node:crypto');
-  const row = (name: string, target?: string): Row => {
-    const ours = median(name);
-    const ratio = ours / reference;
-    return {
-      name: `hashing 131,072 tokens, ${name}`,
-      against: 'one node:crypto call a chunk',
-      unit: 'ms',
-      ours,
-      reference,
-      ratio,
-      spread: [ratio, ratio],
-      ...(target !== undefined && { target }),
-    };
+  const ratio = (name: string, target: Target) => {
+    const from = `${median(name).toFixed(2)} against ${reference.toFixed(2)} ms (one node:crypto call a chunk)`;
+    return plainFigure(`hashing 131,072 tokens, ${name}`, [median(name) / reference], '×', from, target);
   };
+  const time = (name: string, target?: Target) =>
+    plainFigure(`hashing 131,072 tokens, ${name}`, [median(name)], 'ms', 'median', target);
   return [
-    row('sha256_cbor', '≤ 2'),
-    row('sha256', '≤ 2'),
-    row('xxhash_cbor', 'faster than sha256'),
-    row('xxhash', 'faster than sha256'),
-    row('builtin', 'under 5 ms'),
-    row('prefix digests'),
+    ratio('sha256_cbor', { most: 2 }),
+    ratio('sha256', { most: 2 }),
+    time('xxhash_cbor', { most: median('sha256') }),
+    time('xxhash', { most: median('sha256') }),
+    time('builtin', { most: 5 }),
+    time('prefix digests'),
   ];
 }
 

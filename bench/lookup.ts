@@ -2,14 +2,20 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KVCacheEngine, loadConfig } from 'kv-offload';
-import { type Row, compare, seconds } from './pairs.js';
-import { PlainIo } from './plain.js';
+import { PlainIo } from '../src/cli/bench/plain-io.js';
+import { type Figure, inPairs, ratioFigure, seconds } from './pairs.js';
 
 /** Chunks of 2 tokens × 1 layer × 1 head × 16 × 2 bytes × 2: small files, so that many fit. */
 const MODEL = { modelName: 'bench', kvDtype: 'bfloat16', kvShape: [1, 2, 2, 1, 16] as const };
 const BATCH = 512;
 
-export async function benchLookup(directory: string, threads: number, pairs: number, chunks: number): Promise<Row[]> {
+export async function benchLookup(
+  directory: string,
+  threads: number,
+  pairs: number,
+  chunks: number,
+  plainIo: string,
+): Promise<Figure[]> {
   const base = join(directory, 'lookup');
   mkdirSync(base, { recursive: true });
   const overrides = {
@@ -29,7 +35,7 @@ export async function benchLookup(directory: string, threads: number, pairs: num
   const pathList = join(directory, 'paths.txt');
   writeFileSync(pathList, paths.join('\n'));
 
-  const plain = new PlainIo({ files: 1, bytes: 4096, threads, block: 4096 });
+  const plain = new PlainIo(plainIo, { files: 1, bytes: 4096, threads, block: 4096 });
   const perChunk = 1e6 / (prompts.length * BATCH);
   const ours = async () =>
     perChunk *
@@ -41,12 +47,7 @@ export async function benchLookup(directory: string, threads: number, pairs: num
   const name = `lookup of ${prompts.length * BATCH} chunks in batches of ${BATCH}, ${threads} threads`;
   try {
     const stat = async () => perChunk * (await plain.run(`stat ${pathList}`));
-    const looked = await compare(
-      { name, against: 'stat alone', unit: 'µs a chunk', target: '≤ 1.5' },
-      ours,
-      stat,
-      pairs,
-    );
+    const looked = ratioFigure(name, await inPairs(ours, stat, pairs), 'stat alone', 'µs a chunk', { most: 1.5 });
     const list = async () =>
       perChunk *
       (await seconds(async () => {
@@ -55,9 +56,9 @@ export async function benchLookup(directory: string, threads: number, pairs: num
         if (listed !== paths.length) throw new Error(`only ${listed} of ${paths.length} chunks were listed`);
       }));
     const headers = async () => perChunk * (await plain.run(`headers ${base}`));
-    const against = 'reading entries and headers';
-    const row = { name: `listing of ${paths.length} chunks`, against, unit: 'µs a chunk', target: '≤ 3' };
-    return [looked, await compare(row, list, headers, Math.min(pairs, 5))];
+    const listed = await inPairs(list, headers, Math.min(pairs, 5));
+    const what = 'reading entries and headers';
+    return [looked, ratioFigure(`listing of ${paths.length} chunks`, listed, what, 'µs a chunk', { most: 3 })];
   } finally {
     plain.close();
     rmSync(base, { recursive: true });

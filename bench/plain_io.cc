@@ -1,15 +1,20 @@
 // What the hardware gives without us: the plain loops that the library is measured against. One process, driven line
 // by line, so that its runs can alternate with ours.
 //
-//   plain_io FILES BYTES THREADS BLOCK
+//   plain_io FILES BYTES THREADS BLOCK [direct]      direct: with O_DIRECT, and BYTES a multiple of 4096
 //   > store DIR     writes FILES new files of 4096 + BYTES, BLOCK bytes a call, from FILES × BYTES of memory
 //   > load DIR      reads them back into that memory
 //   > stat PATHS    one stat for each path of a list (a file, a path a line)
+//   > stats PATHS   the same, 20 times over, so that starting threads is lost in it; seconds of one time
+//   > kept PATHS    opens them, then as often: fstat and one preadv of header and BYTES, as the engine's loads do
+//   > publish PATHS writes each as the engine's stores do: stat, open beside it, pwritev of payload and of header,
+//                   fstat, close, link, unlink, link of the sidecar
 //   > headers DIR   finds every data file below DIR and reads its first 4096 bytes
 // Each line answers with the seconds it took. Files are handed to threads one by one.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -29,6 +34,7 @@ namespace {
 constexpr size_t kHeader = 4096;
 size_t files, bytes, threads, block;
 char* memory;
+int direct = 0;
 
 double timed(size_t count, size_t step, const std::function<void(size_t)>& work) {
   std::atomic<size_t> next{0};
@@ -56,9 +62,9 @@ void require(bool good, const char* what) {
 std::string nameOf(const std::string& directory, size_t index) { return directory + "/plain-" + std::to_string(index); }
 
 void store(const std::string& directory, size_t index) {
-  const int fd = open(nameOf(directory, index).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  const int fd = open(nameOf(directory, index).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | direct, 0666);
   require(fd >= 0, "open");
-  static const char header[kHeader] = {};
+  alignas(kHeader) static const char header[kHeader] = {};
   require(pwrite(fd, header, kHeader, 0) == static_cast<ssize_t>(kHeader), "pwrite");
   const char* from = memory + index * bytes;
   for (size_t at = 0; at < bytes; at += block) {
@@ -69,9 +75,9 @@ void store(const std::string& directory, size_t index) {
 }
 
 void load(const std::string& directory, size_t index) {
-  const int fd = open(nameOf(directory, index).c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = open(nameOf(directory, index).c_str(), O_RDONLY | O_CLOEXEC | direct);
   require(fd >= 0, "open");
-  char header[kHeader];
+  alignas(kHeader) char header[kHeader];
   require(pread(fd, header, kHeader, 0) == static_cast<ssize_t>(kHeader), "pread");
   char* to = memory + index * bytes;
   for (size_t at = 0; at < bytes; at += block) {
@@ -79,6 +85,63 @@ void load(const std::string& directory, size_t index) {
     require(pread(fd, to + at, length, static_cast<off_t>(kHeader + at)) == static_cast<ssize_t>(length), "pread");
   }
   require(close(fd) == 0, "close");
+}
+
+std::vector<std::string> readList(const std::string& list) {
+  std::ifstream lines(list);
+  std::vector<std::string> paths;
+  for (std::string path; std::getline(lines, path);) paths.push_back(path);
+  return paths;
+}
+
+constexpr size_t kRounds = 20;
+
+double statsOf(const std::vector<std::string>& paths) {
+  return timed(paths.size() * kRounds, 32,
+               [&](size_t index) {
+                 struct stat info {};
+                 require(stat(paths[index % paths.size()].c_str(), &info) == 0, "stat");
+               }) /
+         kRounds;
+}
+
+double keptOf(const std::vector<std::string>& paths) {
+  std::vector<int> open_files;
+  for (const std::string& path : paths) {
+    open_files.push_back(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    require(open_files.back() >= 0, "open");
+  }
+  std::vector<char> headers(paths.size() * kHeader);
+  const double seconds = timed(paths.size() * kRounds, 32, [&](size_t at) {
+    const size_t index = at % paths.size();
+    struct stat info {};
+    require(fstat(open_files[index], &info) == 0, "fstat");
+    const iovec parts[2] = {{headers.data() + index * kHeader, kHeader}, {memory + (index % files) * bytes, bytes}};
+    require(preadv(open_files[index], parts, 2, 0) == static_cast<ssize_t>(kHeader + bytes), "preadv");
+  });
+  for (const int fd : open_files) close(fd);
+  return seconds / kRounds;
+}
+
+double publishOf(const std::vector<std::string>& paths) {
+  static const char header[kHeader] = {};
+  return timed(paths.size(), 32, [&](size_t index) {
+    const std::string& path = paths[index];
+    struct stat info {};
+    require(stat(path.c_str(), &info) != 0, "stat of a file that is there");
+    const std::string temporary = path + ".tmp";
+    const int fd = open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    require(fd >= 0, "open");
+    const iovec payload = {memory + (index % files) * bytes, bytes};
+    require(pwritev(fd, &payload, 1, kHeader) == static_cast<ssize_t>(bytes), "pwritev");
+    const iovec first = {const_cast<char*>(header), kHeader};
+    require(pwritev(fd, &first, 1, 0) == static_cast<ssize_t>(kHeader), "pwritev");
+    require(fstat(fd, &info) == 0, "fstat");
+    require(close(fd) == 0, "close");
+    require(link(temporary.c_str(), path.c_str()) == 0, "link");
+    require(unlink(temporary.c_str()) == 0, "unlink");
+    require(link(path.c_str(), (path + ".metadata").c_str()) == 0, "link");
+  });
 }
 
 std::vector<std::string> dataFiles(const std::string& directory) {
@@ -92,7 +155,7 @@ std::vector<std::string> dataFiles(const std::string& directory) {
 void readHeader(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   require(fd >= 0, "open");
-  char header[kHeader];
+  alignas(kHeader) char header[kHeader];
   require(pread(fd, header, kHeader, 0) == static_cast<ssize_t>(kHeader), "pread");
   require(close(fd) == 0, "close");
 }
@@ -100,7 +163,8 @@ void readHeader(const std::string& path) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 5) return 2;
+  if (count != 5 && count != 6) return 2;
+  if (count == 6) direct = O_DIRECT;
   files = std::strtoull(arguments[1], nullptr, 10);
   bytes = std::strtoull(arguments[2], nullptr, 10);
   threads = std::strtoull(arguments[3], nullptr, 10);
@@ -120,13 +184,17 @@ int main(int count, char** arguments) {
     } else if (what == "load") {
       seconds = timed(files, 1, [&](size_t index) { load(argument, index); });
     } else if (what == "stat") {
-      std::ifstream list(argument);
-      std::vector<std::string> paths;
-      for (std::string path; std::getline(list, path);) paths.push_back(path);
+      const std::vector<std::string> paths = readList(argument);
       seconds = timed(paths.size(), 32, [&](size_t index) {
         struct stat info {};
         require(stat(paths[index].c_str(), &info) == 0, "stat");
       });
+    } else if (what == "stats") {
+      seconds = statsOf(readList(argument));
+    } else if (what == "kept") {
+      seconds = keptOf(readList(argument));
+    } else if (what == "publish") {
+      seconds = publishOf(readList(argument));
     } else if (what == "headers") {
       const auto start = std::chrono::steady_clock::now();
       const std::vector<std::string> paths = dataFiles(argument);

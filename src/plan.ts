@@ -64,7 +64,7 @@ export interface Load {
 export interface Store {
   readonly path: string;
   readonly segments: readonly Segment[];
-  /** Writes the header at `at` and returns where in it the sums go, 0 for none. */
+  /** Writes all 4096 bytes of the header at `at` and returns where in it the sums go, 0 for none. */
   readonly writeHeader: (headers: Buffer, at: number) => number;
   /** Bytes of payload one sum covers; 0 sums nothing. */
   readonly sumBlock: number;
@@ -104,6 +104,7 @@ export function planLoads(loads: readonly Load[], memory: readonly Uint8Array[],
 
 /** A batch that writes. */
 export function planStores(stores: readonly Store[], memory: readonly Uint8Array[], wait?: Wait): Plan {
+  // Each header is written whole.
   const headers = takeHeaders(stores.length);
   const plan = emptyPlan(stores.map((store) => store.path));
   for (const [i, store] of stores.entries()) {

@@ -1,7 +1,7 @@
 /** What the library costs beside the bytes: a batch of chunks of one byte each. */
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { median } from '../pairs.js';
+import { median } from '../../src/cli/bench/statistics.js';
 import { emptied } from './files.js';
 import { cost } from './measure.js';
 import { Ours } from './ours.js';

@@ -1,5 +1,5 @@
 /** One side's runs of one row, and two sides in turn. */
-import { median } from '../pairs.js';
+import { median } from '../../src/cli/bench/statistics.js';
 
 /** What one run cost. */
 export interface Cost {

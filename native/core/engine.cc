@@ -291,8 +291,8 @@ bool Engine::overdue(Worker& worker, int64_t now, int64_t since) const {
          worker.call.compare_exchange_strong(call, Worker::kAbandoned, std::memory_order_acq_rel);
 }
 
-// Slices on their way when a thread was given up on. Nobody sends or writes them any more; what the device still
-// copies must be over before their memory is anyone's again.
+// Slices on their way when a thread was given up on, which no longer sends or writes them. Another thread does, unless
+// the device may still copy them: their memory is then nobody's any more.
 void Engine::giveUpStaged(Worker& worker) {
   if (worker.lane == nullptr) return;
   for (size_t index = 0; index < 2; ++index) {
@@ -307,7 +307,10 @@ void Engine::giveUpStaged(Worker& worker) {
         staged.batch->stuck.store(true, std::memory_order_release);
         op.failStuck(Status::fail(Step::kNone, ETIMEDOUT));
       } else if (!sent || stage.direction == Direction::kWrite) {
-        op.fail(Outcome::kFailed, Status::fail(Step::kNone, ETIMEDOUT));
+        // Its bytes are still where they came from: another thread begins it anew.
+        const QueueLane lane = op.kind == Kind::kStore ? QueueLane::kWrite : QueueLane::kRead;
+        core_->queue.push({staged.batch, staged.operation, staged.operation + 1, Task::Kind::kSlice, lane, staged.slice});
+        continue;
       }
       handOn(staged.batch, staged.operation);
     }

@@ -115,6 +115,36 @@ bool moveSlice(Context& context, const std::shared_ptr<Batch>& batch, uint32_t i
   return false;
 }
 
+// Moves a claimed slice. True: it was the last one to be accounted for, and its operation has finished.
+bool takeSlice(Context& context, const std::shared_ptr<Batch>& batch, uint32_t index, uint32_t slice, Status room) {
+  Operation& op = batch->operations[index];
+  Worker& worker = context.worker;
+  worker.phase = Phase::kSlice;
+  if (context.core.dropped(*batch)) op.fail(Outcome::kAborted, {});
+  if (!room.ok()) op.fail(Outcome::kFailed, room);
+  const bool on_its_way = !op.failed() && moveSlice(context, batch, index, slice);
+  worker.phase = Phase::kBetween;
+  if (on_its_way || op.slices_left.fetch_sub(1, std::memory_order_acq_rel) > 1) return false;
+  worker.slicing = Worker::kNothing;
+  finish(context, batch, index);
+  return true;
+}
+
+// A slice that is claimed already: it must be accounted for, here or by the watchdog. So what is in the way settles
+// first, while the task is anyone's.
+void moveOneSlice(Context& context, const Task& task) {
+  if (!context.lane->idle()) {
+    context.core.queue.push(task);
+    settleStaged(context);
+    return;
+  }
+  context.worker.operation = task.first;
+  context.worker.phase = Phase::kSlice;
+  const Status room = context.core.wedged() ? Status::fail(Step::kNone, ETIMEDOUT)
+                                            : makeRoom(context, task.batch->operations[task.first]);
+  (void)takeSlice(context, task.batch, task.first, task.slice, room);
+}
+
 // Claims and moves slices until there are none, or until a read should go before a store's next slice.
 void moveSlices(Context& context, const std::shared_ptr<Batch>& batch, uint32_t index) {
   Operation& op = batch->operations[index];
@@ -128,16 +158,7 @@ void moveSlices(Context& context, const std::shared_ptr<Batch>& batch, uint32_t 
     const Status room = op.device ? makeRoom(context, op) : Status{};
     const uint32_t slice = op.next_slice.fetch_add(1, std::memory_order_acq_rel);
     if (slice >= op.slices) break;
-    worker.phase = Phase::kSlice;
-    if (context.core.dropped(*batch)) op.fail(Outcome::kAborted, {});
-    if (!room.ok()) op.fail(Outcome::kFailed, room);
-    const bool on_its_way = !op.failed() && moveSlice(context, batch, index, slice);
-    worker.phase = Phase::kBetween;
-    if (!on_its_way && op.slices_left.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-      worker.slicing = Worker::kNothing;
-      finish(context, batch, index);
-      return;
-    }
+    if (takeSlice(context, batch, index, slice, room)) return;
     if (store && slice + 1 < op.slices && context.core.queue.readsWaiting()) {
       context.core.queue.push({batch, index, index + 1, Task::Kind::kHelp, QueueLane::kWrite});
       break;
@@ -186,6 +207,7 @@ void runTask(Context& context, Task& task) {
       }
       break;
     case Task::Kind::kHelp: moveSlices(context, task.batch, task.first); break;
+    case Task::Kind::kSlice: moveOneSlice(context, task); break;
     case Task::Kind::kFinish:
       worker.operation = task.first;
       finish(context, task.batch, task.first);

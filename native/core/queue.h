@@ -18,6 +18,7 @@ struct Task {
   enum class Kind : uint8_t {
     kRange,   // operations [first, last), not begun
     kHelp,    // slices of operation `first`, as long as there are any
+    kSlice,   // one slice of operation `first`, which a thread that hangs had taken on
     kFinish,  // operation `first`, whose last slice was accounted for by the watchdog
   };
   std::shared_ptr<Batch> batch;
@@ -25,6 +26,7 @@ struct Task {
   uint32_t last = 0;
   Kind kind = Kind::kRange;
   QueueLane lane = QueueLane::kRead;
+  uint32_t slice = 0;  // kSlice's
 };
 
 class TaskQueue {

@@ -45,6 +45,36 @@ export function count(option: string, least: number, most = Number.MAX_SAFE_INTE
   };
 }
 
+/** A parser of numbers from 0 to 1. */
+export function fraction(option: string): (text: string) => number {
+  return (text) => {
+    const value = /^[0-9]*\.?[0-9]+$/.test(text) ? Number(text) : NaN;
+    if (value >= 0 && value <= 1) return value;
+    throw bad(`${option} is ${JSON.stringify(text)}; it is a number from 0 to 1, such as 0.9`);
+  };
+}
+
+/** A parser of words of a list, with commas between. */
+export function words<Word extends string>(option: string, known: readonly Word[]): (text: string) => Word[] {
+  return (text) =>
+    listOf(text).map((word) => {
+      const found = known.find((one) => one === word);
+      if (found !== undefined) return found;
+      throw bad(`${option} is ${JSON.stringify(text)}; it is of ${known.join(', ')}, with commas between`);
+    });
+}
+
+/** A parser of integers from 1 to `most`, with commas between. */
+export function counts(option: string, most: number): (text: string) => number[] {
+  const parse = count(option, 1, most);
+  return (text) => listOf(text).map(parse);
+}
+
+/** Words with commas between. */
+export function listOf(text: string): string[] {
+  return text.split(',').map((word) => word.trim());
+}
+
 /** Dimensions: `2,32,256,1024`, in brackets too. */
 export function parseShape(text: string): number[] {
   const inner = /^\[(.*)\]$/.exec(text.trim())?.[1] ?? text;

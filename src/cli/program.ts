@@ -75,6 +75,8 @@ function createProgram(): Command {
     .version(packageVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help, of a command too')
     .helpCommand(false)
+    // An option after a command of a command, such as bench compare, is that one's.
+    .enablePositionalOptions()
     .showSuggestionAfterError()
     // What is wrong with the arguments is thrown, to be reported as every other error is.
     .exitOverride()

@@ -17,6 +17,7 @@ export class Progress {
   readonly #total: number;
   readonly #target: ProgressTarget;
   readonly #now: () => number;
+  readonly #began: number;
   #next: number;
   #done = 0;
   #drawn = false;
@@ -32,7 +33,8 @@ export class Progress {
     this.#total = total;
     this.#target = target;
     this.#now = now;
-    this.#next = now() + APPEARS_AFTER_MS;
+    this.#began = now();
+    this.#next = this.#began + APPEARS_AFTER_MS;
   }
 
   /** So many units more are done. */
@@ -43,7 +45,8 @@ export class Progress {
     const part = this.#total > 0 ? Math.min(this.#done / this.#total, 1) : 1;
     const full = Math.round(part * BAR);
     const percent = `${Math.floor(part * 100)}%`.padStart(4);
-    this.#target.write(`${CLEAR}${this.#label} [${'#'.repeat(full)}${'.'.repeat(BAR - full)}]${percent}`);
+    const left = part > 0 ? `, ${timeText(((this.#now() - this.#began) / part) * (1 - part))} left` : '';
+    this.#target.write(`${CLEAR}${this.#label} [${'#'.repeat(full)}${'.'.repeat(BAR - full)}]${percent}${left}`);
     this.#drawn = true;
   }
 
@@ -52,4 +55,11 @@ export class Progress {
     if (this.#drawn) this.#target.write(CLEAR);
     this.#drawn = false;
   }
+}
+
+/** `5 s`, `2:05 min`. */
+function timeText(milliseconds: number): string {
+  const seconds = Math.ceil(milliseconds / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')} min`;
 }

@@ -3,10 +3,10 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/index.js';
+import type { EngineStats } from '../store/engine.js';
 import { KVOffloadError } from '../errors.js';
 import type { Finding, Goal } from './check.js';
 import type { PathFacts } from './facts.js';
-import { gpuSettings } from './gpu-settings.js';
 
 const MIB = 2 ** 20;
 /** Layers, keys and values, heads, head size: 1 MiB at 256 tokens, more than RDMA needs to be worth it. */
@@ -56,7 +56,7 @@ function liveConfig(config: Config, path: string, goal: Goal): Config {
     bufferMiB: 2 * chunkMiB + 1,
     requireGds: goal === 'gds',
     // --require-gds asks for it where the settings may name no GPU.
-    ...(goal === 'gds' && gpuSettings(config).device === 'cpu' && { device: 'cuda', transport: 'gds' }),
+    ...(goal === 'gds' && config.device === 'cpu' && { device: 'cuda', useGds: true, transport: 'auto' }),
     useLayerwise: false,
     saveOnlyFirstRank: false,
     minRetrieveTokens: 0,
@@ -75,27 +75,28 @@ async function roundTrip(config: Config, goal: Goal, where: string): Promise<Fin
     const bytes = randomBytes(config.chunkSize * TOKEN_BYTES);
     const [source, target] = await engine.lease(2);
     if (source === undefined || target === undefined) throw new Error('two slots were leased, and there are fewer');
-    source.bytes.set(bytes);
+    source.copyFrom(bytes);
     const [stored] = (await engine.store(tokens, [source])).chunks;
     if (stored?.outcome !== 'stored') throw stored?.error ?? new Error(`store: ${stored?.outcome ?? 'no outcome'}`);
     const [read] = (await engine.retrieve(tokens, [target])).chunks;
     if (read?.outcome !== 'hit') throw read?.error ?? new Error(`retrieve: ${read?.outcome ?? 'no outcome'}`);
-    if (Buffer.compare(target.bytes.subarray(0, bytes.length), bytes) !== 0) {
+    const back = Buffer.alloc(bytes.length);
+    target.copyTo(back);
+    if (!back.equals(bytes)) {
       return { status: 'fail', seen: 'other bytes came back than were stored', where };
     }
-    // Text, since later engines have more kinds.
-    const kind: string = engine.transport.kind;
-    const [io] = engine.transport.io;
-    const how = `${kind}${io === undefined ? '' : `, ${io.mode} I/O`}: ${engine.transport.reason}`;
-    const seen = `stored and retrieved ${bytes.length / MIB} MiB by ${how}${movedBy(engine.stats().io)}`;
+    const { kind, reason, io } = engine.transport;
+    const how = `${kind}${io[0] === undefined ? '' : `, ${io[0].mode} I/O`}: ${reason}`;
+    const seen = `stored and retrieved ${bytes.length / MIB} MiB by ${how}${movedBy(engine.stats())}`;
     return { status: WANTED[goal].includes(kind) ? 'ok' : 'fail', seen, where };
   } finally {
     await engine.close();
   }
 }
 
-/** The engine's counters of bytes by the way they took, where it has any but the host's. */
-function movedBy(io: Readonly<Record<string, number>>): string {
-  const ways = Object.entries(io).filter(([name, count]) => /gds|cufile|staged|posix|compat/i.test(name) && count > 0);
-  return ways.length === 0 ? '' : `; ${ways.map(([name, count]) => `${name} ${count}`).join(', ')}`;
+/** What cuFile itself says of the way its calls took. */
+function movedBy({ cufile }: EngineStats): string {
+  if (cufile === undefined) return '';
+  const { readsDirect, readsPosix, writesDirect, writesPosix } = cufile;
+  return `; cuFile counts ${readsDirect} reads and ${writesDirect} writes direct, ${readsPosix} and ${writesPosix} through POSIX`;
 }

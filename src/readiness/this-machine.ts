@@ -3,7 +3,7 @@ import { constants, access, open, readdir, readlink, realpath, stat, statfs } fr
 import { networkInterfaces } from 'node:os';
 import type { Environment } from '../config/index.js';
 import { findCufile } from './sources/cufile-library.js';
-import type { Answer, FileKind, System } from './system.js';
+import type { Answer, CufileLibrary, FileKind, System } from './system.js';
 
 const MOST_TEXT_BYTES = 4 * 2 ** 20;
 /** gdscheck opens every device there is. */
@@ -51,9 +51,21 @@ export function thisMachine(env: Environment, spawns = true): System {
       const answer = await run('stat', ['-L', '--', path], ANSWER_MS);
       return 'errno' in answer && answer.errno === 'ETIMEDOUT' ? answer : { value: true };
     },
-    cufileVersion: (configured) => findCufile(machine, configured),
+    cufileVersion: (configured) => loadCufile(machine, configured),
   };
   return machine;
+}
+
+/** As the engine finds it: by loading it. Where that fails, by what lies in the usual places. */
+async function loadCufile(machine: System, configured: string | undefined): Promise<Answer<CufileLibrary>> {
+  try {
+    const { cufileVersion } = await import('../transfer.js');
+    const loaded = cufileVersion(configured);
+    if (!('failure' in loaded)) return { value: { path: loaded.path, version: loaded.version } };
+  } catch {
+    // No addon for this platform: the library can be found all the same.
+  }
+  return findCufile(machine, configured);
 }
 
 async function attempt<T>(action: () => Promise<T>): Promise<Answer<T>> {

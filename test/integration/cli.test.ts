@@ -1,4 +1,4 @@
-/** The command line as a whole: help, usage errors, `config`, `bench`, `demo`, and being stopped. */
+/** The command line as a whole: help, usage errors, `config`, `demo`, and being stopped. */
 import { readFileSync } from 'node:fs';
 import { mkdir, readdir, stat, truncate, writeFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
@@ -119,56 +119,12 @@ describe('config', () => {
   });
 });
 
-describe('bench', () => {
-  it('measures, and leaves nothing behind', async () => {
-    const [json, text] = await Promise.all([
-      cliJson(['bench', '--path', scratch.path(), '--chunks', '3', '--size', '1']),
-      cli(['bench', '--chunks', '1', '--size', '1'], { env: { TMPDIR: scratch.path() } }),
-    ]);
-    const positive = expect.any(Number) as number;
-    const moved = { bytes: 3 * 2 ** 20, seconds: positive, gbPerSecond: positive };
-    expect(json).toMatchObject({
-      path: scratch.path(),
-      chunks: 3,
-      chunkBytes: 2 ** 20,
-      checksums: true,
-      io: { mode: 'buffered' },
-      results: [{ operation: 'store', ...moved }, { operation: 'lookup' }, { operation: 'retrieve', ...moved }],
-    });
-    expect(text).toMatchObject({ code: 0, stderr: '' });
-    expect(text.stdout).toMatch(/^retrieve +1 +1,048,576 +[0-9.]+ ms +[0-9.]+$/m);
-    expect(await readdir(scratch.path())).toEqual([]);
-  });
-
-  it('is bounded, and wants a directory', async () => {
-    const bench = (...args: string[]) => ['bench', ...args];
-    const [chunks, size] = await Promise.all([
-      cliError(2, 'KVO_ARGUMENT_INVALID', bench('--chunks', '5000')),
-      cliError(2, 'KVO_ARGUMENT_INVALID', bench('--size', '0')),
-      cliError(2, 'KVO_PATH_UNUSABLE', bench('--path', scratch.path('none'))),
-    ]);
-    expect(chunks).toContain('--chunks is "5000"; it is an integer from 1 to 4096');
-    expect(size).toContain('--size');
-  });
-});
-
 /** Waits until a directory holds something. */
 async function untilFilled(directory: string): Promise<void> {
   while ((await filesBelow(directory)).length === 0) await setTimeout(5);
 }
 
 describe('being stopped', () => {
-  it('ends bench by the signal, with its directory removed', async () => {
-    const args = ['bench', '--path', scratch.path(), '--chunks', '1024', '--size', '1'];
-    // Long enough to be stopped while it runs.
-    const child = start(args, { env: { KV_OFFLOAD_SYNC: 'true' } });
-    const end = finished(child);
-    await untilFilled(scratch.path());
-    child.kill('SIGINT');
-    expect(await end).toMatchObject({ code: null, signal: 'SIGINT', stdout: '', stderr: '' });
-    expect(await readdir(scratch.path())).toEqual([]);
-  });
-
   it('ends demo by the signal, with its directory removed', async () => {
     const child = start(['demo', '--path', scratch.path()]);
     const end = finished(child);

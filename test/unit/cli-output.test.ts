@@ -74,8 +74,8 @@ describe('Progress', () => {
     progress.end();
     progress.end();
     expect(terminal.written).toEqual([
-      `\r\x1b[Kreading [${'#'.repeat(15)}${'.'.repeat(15)}] 50%`,
-      `\r\x1b[Kreading [${'#'.repeat(30)}]100%`,
+      `\r\x1b[Kreading [${'#'.repeat(15)}${'.'.repeat(15)}] 50%, 1 s left`,
+      `\r\x1b[Kreading [${'#'.repeat(30)}]100%, 0 s left`,
       '\r\x1b[K',
     ]);
   });

@@ -1,48 +1,83 @@
-/** `kv-offload bench`: how fast chunks are stored and retrieved. */
+/** `kv-offload bench`: what a directory can do, what this library gets out of it, and what that means for users. */
 import type { Command } from '@commander-js/extra-typings';
 import { interruptible } from '../interrupt.js';
-import { JSON_HELP, JSON_OPTION, count } from '../options.js';
-import { print, printJson, table } from '../output.js';
+import { JSON_HELP, JSON_OPTION, count, counts, listOf, words } from '../options.js';
+import { addBenchCompare } from './bench-compare.js';
+import { HTML_HELP, HTML_OPTION, announcing, giveReport } from './bench-output.js';
+import { addBenchReplay } from './bench-replay.js';
+import { addBenchScale } from './bench-scale.js';
+import { addBenchSchema } from './bench-schema.js';
+import { addBenchTtft } from './bench-ttft.js';
 
 const MOST_CHUNKS = 4096;
-const MOST_MIB = 1024;
+const MOST_THREADS = 256;
+const OPERATIONS = ['store', 'retrieve', 'mix', 'lookup'] as const;
+const QUICK_SECONDS = 20;
+const SWEEP_SECONDS = 1800;
 
 const AFTER_HELP = `
-Writes CHUNKS × SIZE to a temporary directory, reads them back, and removes it. What is read back so soon comes from the
-page cache, unless direct I/O is used. Threads, direct I/O, sums and sync are those of the settings.
+Chunks are those of a model (llama-3.1-8b: 32 MiB, llama-3.3-70b-fp8-tp4: 10 MiB, deepseek-v3: 17.2 MiB) or of bytes
+(1MiB, 64KiB). Several values with commas between make every combination. Without options it takes well under a minute;
+--sweep takes all models, 1 MiB, several threads and depths, sums on and off, buffered and direct.
 
-JSON: {"path","filesystem","chunks","chunkBytes","threads","checksums","sync","io":{"mode","reason"},
-"results":[{"operation","chunks","bytes","seconds","gbPerSecond"}]}
+Measured in turn, in a temporary directory that is removed: this library, memcpy, and unless --no-peers is given a plain
+C++ loop (in a clone with g++), fio (where installed), fs.promises and FileHandle. Every byte that comes back is
+compared. What is read back is warm, in the page cache, unless it is read by O_DIRECT; --cold drops it before reads,
+where that can be done and checked (dd, fincore).
 
-Example:
-  $ kv-offload bench --path /mnt/weka --chunks 64 --size 32`;
+JSON: "kv-offload bench schema" prints its schema.
+
+Examples:
+  $ kv-offload bench --path /mnt/weka
+  $ kv-offload bench --path /mnt/weka --chunk llama-3.1-8b,1MiB --threads 1,4,16 --depth 1,32 --cold --json > a.json
+  $ kv-offload bench compare a.json b.json
+  $ kv-offload bench ttft a.json --model llama-3.1-8b --prompt 32768 --hit 0.9 --prefill 8000`;
 
 export function addBench(program: Command): void {
-  program
+  const bench = program
     .command('bench')
-    .description('measure storing, looking up and retrieving chunks')
+    .description('measure a directory: store, retrieve, mix and lookup, beside ceilings and peers')
     .option('--path <dir>', "where its temporary directory is made (default: the system's place for such)")
-    .option('--chunks <n>', 'how many', count('--chunks', 1, MOST_CHUNKS), 16)
-    .option('--size <mib>', 'MiB a chunk', count('--size', 1, MOST_MIB), 32)
+    .option('--chunk <list>', 'models or sizes (default: llama-3.1-8b)', listOf)
+    .option('--chunks <n>', 'how many of each (default: as many as --footprint is)', count('--chunks', 1, MOST_CHUNKS))
+    .option('--size <mib>', 'MiB a chunk: as --chunk <mib>MiB', count('--size', 1, 1024))
+    .option('--footprint <mib>', 'MiB that one run moves', count('--footprint', 1, 65_536), 256)
+    .option('--threads <list>', 'I/O threads (default: the setting)', counts('--threads', MOST_THREADS))
+    .option('--depth <list>', 'chunks a call (default: 8)', counts('--depth', MOST_CHUNKS))
+    .option(
+      '--io <list>',
+      'buffered, direct, or both with a comma (default: the setting)',
+      words('--io', ['buffered', 'direct']),
+    )
+    .option('--sums <list>', 'on, off, or both with a comma (default: the setting)', words('--sums', ['on', 'off']))
+    .option('--operations <list>', 'of store,retrieve,mix,lookup (default: all)', words('--operations', OPERATIONS))
+    .option('--repeats <n>', 'runs that count, after one that does not', count('--repeats', 1, 1000), 5)
+    .option('--seconds <n>', 'no new repeat after so long', count('--seconds', 1, 86_400))
+    .option('--cold', 'measure reads from the disk too')
+    .option('--no-peers', 'this library and memcpy alone')
+    .option('--sweep', 'everything: see below')
+    .option(HTML_OPTION, HTML_HELP)
     .option(JSON_OPTION, JSON_HELP)
     .addHelpText('after', AFTER_HELP)
-    .action(async ({ path, chunks, size, json = false }) => {
-      const { measure } = await import('../measure.js');
-      const report = await interruptible((signal) => measure({ path, chunks, sizeMiB: size, signal }));
-      if (json) {
-        await printJson(report);
-        return;
-      }
-      const rows = report.results.map(({ operation, bytes, seconds, gbPerSecond }) => [
-        operation,
-        String(report.chunks),
-        bytes.toLocaleString('en'),
-        `${(seconds * 1000).toFixed(1)} ms`,
-        gbPerSecond?.toFixed(2) ?? '',
-      ]);
-      const { filesystem, threads, io, checksums } = report;
-      const how = `${threads} threads, ${io.mode} I/O (${io.reason}), sums ${checksums ? 'on' : 'off'}`;
-      await print(`${report.path} (${filesystem}): ${how}\n\n`);
-      await print(table([['', 'chunks', 'bytes', 'time', 'GB/s'], ...rows], [1, 2, 3, 4]));
+    .enablePositionalOptions()
+    .action(async (options) => {
+      const { runBench } = await import('../bench/run.js');
+      const { sweepOf } = await import('../bench/choices.js');
+      const report = await interruptible((signal) =>
+        runBench({
+          path: options.path,
+          sweep: sweepOf(options),
+          operations: new Set(options.operations ?? OPERATIONS),
+          repeats: options.repeats,
+          budget: options.seconds ?? (options.sweep === true ? SWEEP_SECONDS : QUICK_SECONDS),
+          peers: options.peers,
+          cold: options.cold === true || options.sweep === true,
+          command: ['kv-offload', ...process.argv.slice(2)],
+          signal,
+          announce: announcing(options),
+        }),
+      );
+      await giveReport(report, options);
     });
+  for (const add of [addBenchCompare, addBenchTtft, addBenchReplay, addBenchScale, addBenchSchema]) add(bench);
 }

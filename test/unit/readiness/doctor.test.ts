@@ -432,9 +432,9 @@ describe('what is asked for', () => {
     );
 
   it('is host memory by default, and GPUDirect Storage where it is required', () => {
-    expect(goal({})).toBe('host');
-    expect(goal({ requireGds: true })).toBe('gds');
-    expect(goal({}, true)).toBe('gds');
+    expect(goal({ device: 'cpu' })).toBe('host');
+    expect(goal({ device: 'cpu', requireGds: true })).toBe('gds');
+    expect(goal({ device: 'cpu' }, true)).toBe('gds');
   });
 
   it('follows device and transport', () => {

@@ -1,0 +1,265 @@
+/** One cell of the sweep: a chunk size, threads, depth and I/O mode, moved by everyone in turn. */
+import { join } from 'node:path';
+import type { Prompt } from '../../store/prompt.js';
+import { makeCold } from './cold.js';
+import { type Contender, each, emptied, fileHandles, fio, fsPromises, plainCpp, timed } from './contenders.js';
+import { Latencies, Meters } from './meters.js';
+import { Ours, requireAll } from './ours.js';
+import type { ChunkPreset } from './presets.js';
+import type { Row } from './schema.js';
+import { ratioOf, spreadOf } from './statistics.js';
+
+export interface Cell {
+  readonly preset: ChunkPreset;
+  readonly chunks: number;
+  readonly threads: number;
+  /** Chunks a call. */
+  readonly depth: number;
+  readonly direct: boolean;
+  readonly sums: boolean;
+}
+
+/** What every cell shares. */
+export interface CellContext {
+  readonly directory: string;
+  readonly repeats: number;
+  readonly operations: ReadonlySet<string>;
+  /** Peers and ceilings that there are. */
+  readonly plainIo: string | undefined;
+  readonly fio: boolean;
+  readonly nodePeers: boolean;
+  /** Whether to measure cold reads too, where they can be made. */
+  readonly cold: boolean;
+  readonly idleP99: number;
+  readonly signal: AbortSignal;
+  /** True once such a part, 0 to 1, of the cell's time is used up: it then goes on after the repeat that it is at. */
+  readonly late: (part: number) => boolean;
+  readonly note: (text: string) => void;
+  readonly step: () => void;
+}
+
+/** Parts of a cell's time by whose end each kind of run goes on to the next. */
+const UNTIL = { store: 0.35, retrieve: 0.65, cold: 0.75, latency: 0.85, mix: 1 } as const;
+/** Of ten operations of the mix, so many retrieve. */
+const RETRIEVES_OF_TEN = 7;
+const COLD_REPEATS = 3;
+/** Direct I/O wants lengths that are multiples of it. */
+const SECTOR = 4096;
+
+/** Steps of progress that a cell takes at most. */
+export function stepsOf({ operations, repeats }: Pick<CellContext, 'operations' | 'repeats'>): number {
+  const each = repeats + 1;
+  const moves = ['store', 'retrieve', 'mix'].filter((operation) => operations.has(operation)).length;
+  return Math.max(moves, 1) * each + 1;
+}
+
+/** Measures a cell; its rows. */
+export async function measureCell(cell: Cell, context: CellContext): Promise<Row[]> {
+  const { directory, signal } = context;
+  const ours = await Ours.open({ ...cell, directory: join(directory, 'ours'), signal });
+  const contenders: Contender[] = [ours];
+  try {
+    contenders.push(...peersOf(cell, context));
+    const rows: Row[] = [];
+    // What was stored last is what is retrieved.
+    rows.push(...(await inTurn('store', 'none', contenders, ours, cell, context)));
+    await verified(ours);
+    if (context.operations.has('retrieve')) {
+      rows.push(...(await inTurn('retrieve', cell.direct ? 'bypassed' : 'warm', contenders, ours, cell, context)));
+      await verified(ours);
+      if (context.cold && !cell.direct) rows.push(...(await coldReads(contenders, ours, cell, context)));
+    }
+    await oneByOne(rows, ours, cell, context);
+    return rows.filter((row) => context.operations.has(row.operation));
+  } finally {
+    for (const contender of contenders) contender.close();
+    await ours.end();
+    for (const contender of contenders) emptied(join(directory, folderOf(contender)));
+  }
+}
+
+const folderOf = ({ by }: Contender) => (by === 'kv-offload' ? 'ours' : by);
+
+/** Node has no way to give fs.promises aligned memory, so that direct I/O has no peers of Node's own. */
+function peersOf(cell: Cell, context: CellContext): Contender[] {
+  const { preset, chunks, threads, direct } = cell;
+  const load = (by: Row['by']) => {
+    return { directory: join(context.directory, by), files: chunks, bytes: preset.chunkBytes, threads, direct };
+  };
+  const aligned = !direct || preset.chunkBytes % SECTOR === 0;
+  return [
+    ...(context.plainIo !== undefined && aligned ? [plainCpp(context.plainIo, load('plain-cpp'))] : []),
+    ...(context.fio && aligned ? [fio(load('fio'), context.signal)] : []),
+    ...(context.nodePeers && !direct ? [fsPromises(load('fs-promises')), fileHandles(load('file-handle'))] : []),
+  ];
+}
+
+/** What comes back into memory that was cleared is what was stored. */
+async function verified(ours: Ours): Promise<void> {
+  ours.clear();
+  await ours.retrieve();
+  ours.verify();
+}
+
+type Operation = 'store' | 'retrieve';
+
+async function inTurn(
+  operation: Operation,
+  cache: Row['cache'],
+  contenders: readonly Contender[],
+  ours: Ours,
+  cell: Cell,
+  context: CellContext,
+  before?: (contender: Contender) => Promise<void>,
+): Promise<Row[]> {
+  const bytes = cell.chunks * cell.preset.chunkBytes;
+  const meters = new Meters(ours.engine, context.idleP99);
+  const rates = new Map<Contender, number[]>(contenders.map((contender) => [contender, []]));
+  const repeats = before === undefined ? context.repeats : Math.min(context.repeats, COLD_REPEATS);
+  for (let repeat = before === undefined ? -1 : 0; repeat < repeats; repeat++) {
+    if (repeat > 0 && context.late(UNTIL[cache === 'cold' ? 'cold' : operation])) break;
+    // Who comes second finds other caches, so that the order alternates.
+    const order = repeat % 2 === 0 ? contenders : [...contenders].reverse();
+    for (const contender of order) {
+      context.signal.throwIfAborted();
+      await before?.(contender);
+      if (operation === 'store') contender.ready();
+      const run = () => contender[operation]();
+      const seconds = contender === ours && repeat >= 0 ? await meters.around(bytes, run) : await run();
+      if (repeat >= 0) rates.get(contender)?.push(bytes / seconds / 1e9);
+    }
+    context.step();
+  }
+  const own = rates.get(ours) ?? [];
+  return contenders.map((contender): Row => {
+    const values = rates.get(contender) ?? [];
+    const row = rowOf(operation, contender.by, cache, cell, values);
+    if (contender !== ours) return row;
+    const others = contenders.filter((other) => other !== ours);
+    return {
+      ...row,
+      ...meters.read(),
+      bytesInFlight: Math.min(cell.depth, cell.chunks) * cell.preset.chunkBytes,
+      verified: true,
+      ratios: Object.fromEntries(others.map((other) => [other.by, ratioOf(own, rates.get(other) ?? [])])),
+    };
+  });
+}
+
+async function coldReads(
+  contenders: readonly Contender[],
+  ours: Ours,
+  cell: Cell,
+  context: CellContext,
+): Promise<Row[]> {
+  // Peers of Node's own add nothing here: the disk decides.
+  const those = contenders.filter(({ by }) => by === 'kv-offload' || by === 'plain-cpp');
+  const first = await makeCold(ours.files(), cell.preset.chunkBytes);
+  if ('impossible' in first) {
+    context.note(`no cold reads: ${first.impossible}`);
+    return [];
+  }
+  const before = async (contender: Contender) => {
+    const cold = await makeCold(contender.files(), cell.preset.chunkBytes);
+    if ('impossible' in cold) context.note(`a cold read of ${contender.by} was not cold: ${cold.impossible}`);
+  };
+  const rows = await inTurn('retrieve', 'cold', those, ours, cell, context, before);
+  return rows.map((row) => ({ ...row, coldBy: first.by }));
+}
+
+/** Single-chunk calls, `depth` of them at a time: the latency of each; and the mix of 70% retrieves and 30% stores. */
+async function oneByOne(rows: Row[], ours: Ours, cell: Cell, context: CellContext): Promise<void> {
+  const { chunks, depth, preset } = cell;
+  const { engine } = ours;
+  let made = 0;
+  const promptsOf = (count: number) =>
+    Array.from({ length: count }, () => {
+      const first = 2 ** 31 + preset.chunkTokens * made++;
+      return engine.prepare(Uint32Array.from({ length: preset.chunkTokens }, (_, i) => first + i));
+    });
+  const store = async (prompt: Prompt, slot: number) => {
+    requireAll('stored', (await engine.store(prompt, ours.slots.slice(slot, slot + 1), context)).chunks);
+  };
+  const retrieve = async (prompt: Prompt, slot: number) => {
+    requireAll('hit', (await engine.retrieve(prompt, ours.slots.slice(slot, slot + 1), context)).chunks);
+  };
+  const own = (operation: Row['operation'], cache: Row['cache']) =>
+    rows.find((row) => row.by === 'kv-offload' && row.operation === operation && row.cache === cache);
+
+  ours.fill();
+  const prompts = promptsOf(chunks);
+  const stored = new Latencies();
+  const got = new Latencies();
+  for (let repeat = 0; repeat < context.repeats; repeat++) {
+    if (repeat > 0 && context.late(UNTIL.latency)) break;
+    emptied(join(context.directory, 'ours'));
+    await each(chunks, depth, (i) => stored.time(() => store(prompts[i] as Prompt, i)));
+    await each(chunks, depth, (i) => got.time(() => retrieve(prompts[i] as Prompt, i)));
+    context.signal.throwIfAborted();
+  }
+  Object.assign(own('store', 'none') ?? {}, { latency: stored.read() });
+  Object.assign(own('retrieve', cell.direct ? 'bypassed' : 'warm') ?? {}, { latency: got.read() });
+  context.step();
+
+  if (!context.operations.has('mix')) return;
+  const bytes = chunks * preset.chunkBytes;
+  const meters = new Meters(engine, context.idleP99);
+  const latencies = new Latencies();
+  const values: number[] = [];
+  for (let repeat = -1; repeat < context.repeats; repeat++) {
+    if (repeat > 0 && context.late(UNTIL.mix)) break;
+    const fresh = promptsOf(Math.ceil((chunks * (10 - RETRIEVES_OF_TEN)) / 10));
+    const one = async (i: number) => {
+      // 7, 3, 7 … by tenths, spread evenly: i × 7 mod 10 < 7 takes seven of ten in a row.
+      const another = (i * RETRIEVES_OF_TEN) % 10 < RETRIEVES_OF_TEN ? undefined : fresh.pop();
+      const call = () => (another === undefined ? retrieve(prompts[i] as Prompt, i) : store(another, i));
+      await (repeat < 0 ? call() : latencies.time(call));
+    };
+    const pass = () => timed(() => each(chunks, depth, one));
+    const seconds = await (repeat < 0 ? pass() : meters.around(bytes, pass));
+    if (repeat >= 0) values.push(bytes / seconds / 1e9);
+    context.signal.throwIfAborted();
+    context.step();
+  }
+  const bytesInFlight = Math.min(depth, chunks) * preset.chunkBytes;
+  rows.push({
+    ...rowOf('mix', 'kv-offload', cell.direct ? 'bypassed' : 'warm', cell, values),
+    ...meters.read(),
+    latency: latencies.read(),
+    bytesInFlight,
+    details: { retrieves: RETRIEVES_OF_TEN / 10 },
+  });
+}
+
+/** A row of a cell, without what only some have. */
+export function rowOf(
+  operation: Row['operation'],
+  by: Row['by'],
+  cache: Row['cache'],
+  cell: Cell,
+  values: readonly number[],
+): Row {
+  const { preset, chunks, threads, depth, direct } = cell;
+  const io = direct ? 'direct' : 'buffered';
+  const sums = by === 'kv-offload' && cell.sums;
+  const transport = by === 'kv-offload' ? 'host' : 'none';
+  // Sums tell apart our rows alone, but each of them has its own pairs with the others.
+  const marks = [`t${threads}`, `d${depth}`, io, cell.sums ? 'sums' : 'no-sums', cache];
+  return {
+    id: [operation, by, preset.name, `x${chunks}`, ...marks].join('/'),
+    operation,
+    by,
+    chunk: preset.name,
+    chunkBytes: preset.chunkBytes,
+    chunks,
+    threads,
+    depth,
+    io,
+    sums,
+    transport,
+    cache,
+    unit: 'GB/s',
+    values: [...values],
+    ...spreadOf(values),
+  };
+}

@@ -1,0 +1,64 @@
+/** Drives bench/plain_io.cc, the plain C++ loops that ours is held against: in a clone with a compiler alone. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, rename } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import { inPackage } from './package-root.js';
+
+export interface PlainOptions {
+  readonly files: number;
+  /** Payload bytes a file; 4096 more stand before it. */
+  readonly bytes: number;
+  readonly threads: number;
+  /** Bytes a call. */
+  readonly block: number;
+  readonly direct?: boolean;
+}
+
+/** The program's path, compiled if need be; or why there is none. */
+export async function findPlainIo(): Promise<{ readonly program: string } | { readonly missing: string }> {
+  const source = inPackage('bench/plain_io.cc');
+  if (!existsSync(source)) return { missing: 'bench/plain_io.cc comes with a clone, not with the package' };
+  const name = createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 16);
+  const program = inPackage(`.cache/plain_io-${name}`);
+  if (existsSync(program)) return { program };
+  try {
+    await mkdir(inPackage('.cache'), { recursive: true });
+    const making = `${program}.${process.pid}`;
+    await promisify(execFile)(process.env['CXX'] ?? 'g++', ['-O2', '-std=c++20', '-pthread', source, '-o', making]);
+    await rename(making, program);
+    return { program };
+  } catch (error) {
+    const [line = ''] = error instanceof Error ? error.message.split('\n') : [];
+    return { missing: `it does not compile here (${line}); install g++` };
+  }
+}
+
+/** One running plain_io. */
+export class PlainIo {
+  readonly #child: ChildProcess;
+  readonly #answers: AsyncIterator<string>;
+
+  constructor(program: string, { files, bytes, threads, block, direct = false }: PlainOptions) {
+    const words = [files, bytes, threads, block, ...(direct ? ['direct'] : [])].map(String);
+    this.#child = spawn(program, words, { stdio: ['pipe', 'pipe', 'inherit'] });
+    // What it does not read any more, its answer will tell.
+    this.#child.stdin?.on('error', () => undefined);
+    if (!this.#child.stdout) throw new Error('plain_io has no output');
+    this.#answers = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+  }
+
+  /** Runs one command (`store DIR`, `load DIR`, `stat LIST`); the seconds it took. */
+  async run(command: string): Promise<number> {
+    this.#child.stdin?.write(`${command}\n`);
+    const answer = await this.#answers.next();
+    if (answer.done === true) throw new Error(`plain_io ended at: ${command}`);
+    return Number(answer.value);
+  }
+
+  close(): void {
+    this.#child.kill();
+  }
+}

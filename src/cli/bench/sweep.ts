@@ -1,0 +1,67 @@
+/** What a run will measure, and what it takes at most: said before anything is written. */
+import type { Config } from '../../config/index.js';
+import type { Cell } from './cell.js';
+import { LOOKUP_FILES } from './lookup-row.js';
+import { memcpyMemory } from './memcpy.js';
+import { ourMemory } from './ours.js';
+import type { ChunkPreset } from './presets.js';
+import type { Needs } from './workspace.js';
+
+const HEADER = 4096;
+/** Directories of a cache, beside its files. */
+const DIRECTORIES = 2000;
+/** Part of the chunks that one pass of the mix adds. */
+const ADDED_BY_MIX = 0.3;
+
+export interface SweepOptions {
+  readonly presets: readonly ChunkPreset[];
+  /** Chunks a run; undefined: as many as `footprint` bytes are, at least 2. */
+  readonly chunks: number | undefined;
+  readonly footprint: number;
+  readonly threads: readonly number[];
+  readonly depths: readonly number[];
+  readonly direct: readonly boolean[];
+  readonly sums: readonly boolean[];
+}
+
+/** The defaults that come from the settings. */
+export function fromSettings(config: Config): Pick<SweepOptions, 'threads' | 'direct' | 'sums'> {
+  return { threads: [config.ioThreads], direct: [config.useDirectIo], sums: [config.checksums] };
+}
+
+const MOST_CHUNKS = 4096;
+
+/** Every combination. */
+export function cellsOf(options: SweepOptions): Cell[] {
+  const { presets, threads, depths, direct, sums } = options;
+  return presets.flatMap((preset) => {
+    const fitting = Math.min(Math.max(2, Math.floor(options.footprint / preset.chunkBytes)), MOST_CHUNKS);
+    const chunks = options.chunks ?? fitting;
+    return direct.flatMap((isDirect) =>
+      sums.flatMap((hasSums) =>
+        threads.flatMap((threadCount) =>
+          depths.map((depth): Cell => {
+            return { preset, chunks, threads: threadCount, depth, direct: isDirect, sums: hasSums };
+          }),
+        ),
+      ),
+    );
+  });
+}
+
+/** The room that the largest cell takes. */
+export function needsOf(cells: readonly Cell[], repeats: number, peers: number, mix: boolean): Needs {
+  const needs = cells.map(({ preset, chunks, threads, direct }) => {
+    const payload = chunks * preset.chunkBytes;
+    const ours = chunks * (preset.chunkBytes + HEADER) * (mix ? 1 + ADDED_BY_MIX * (repeats + 1) : 1);
+    // Those of Node's own hold a buffer for each file, and so does the plain loop.
+    const buffers = peers === 0 || direct ? 1 : 3;
+    return {
+      diskBytes: ours + peers * chunks * (preset.chunkBytes + HEADER),
+      memoryBytes: ourMemory(preset, chunks) + buffers * payload + memcpyMemory(threads),
+      files: Math.ceil(chunks * (2 + peers + (repeats + 1) * ADDED_BY_MIX)) + LOOKUP_FILES + DIRECTORIES,
+    };
+  });
+  const most = (pick: (need: Needs) => number) => Math.ceil(Math.max(...needs.map(pick)));
+  return { diskBytes: most((n) => n.diskBytes), memoryBytes: most((n) => n.memoryBytes), files: most((n) => n.files) };
+}
