@@ -17,7 +17,10 @@ const CUDA_STEPS: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   'start of CUDA': ['KVO_CUDA', 'open the engine with kv_offload.device set to cuda'],
   cuMemAlloc: ['KVO_DEVICE_MEMORY', 'leave GPU memory free for it: lower --gpu-memory-utilization'],
   cuMemHostAlloc: ['KVO_DEVICE_MEMORY', 'raise the memory limit (ulimit -l, cgroup), or lower disk_io_threads'],
-  'copy with CUDA': ['KVO_CUDA', 'check the addresses that were registered; after such an error a process must restart'],
+  'copy with CUDA': [
+    'KVO_CUDA',
+    'check the addresses that were registered; after such an error a process must restart',
+  ],
 };
 const CUFILE_STEPS = new Set(['cuFileHandleRegister', 'cuFileRead', 'cuFileWrite']);
 
@@ -30,7 +33,10 @@ export function isDeviceStep(step: string): boolean {
 export function deviceError(path: string, step: string, code: number): KVOffloadError {
   const cuda = CUDA_STEPS[step];
   if (cuda === undefined) {
-    return new KVOffloadError('KVO_GDS', `${path}: ${step} failed with ${cufileErrorName(code)}; ${cufileRemedy(code)}`);
+    return new KVOffloadError(
+      'KVO_GDS',
+      `${path}: ${step} failed with ${cufileErrorName(code)}; ${cufileRemedy(code)}`,
+    );
   }
   const [kind, remedy] = cuda;
   return new KVOffloadError(kind, `${path}: ${step} failed with CUDA error ${code}; ${remedy}`);

@@ -143,6 +143,8 @@ ReadPlan readPlan(Napi::Env env, const Napi::Object& plan, const Regions& region
       const bool device = memory.isDevice(segment[0] & ~kBlocks);
       if (op.bytes > 0 && device != op.device) refuse(env, "an operation of both host and device memory");
       op.device = device;
+      const uint64_t region = segment[0] & ~kBlocks;
+      op.region = at == segment_start[index] || op.region == region ? region : 0;
       if ((segment[0] & kBlocks) != 0) {
         op.bytes += readBlocks(env, memory, *batch, segment);
         continue;

@@ -76,7 +76,8 @@ Napi::Function EngineObject::define(Napi::Env env) {
 }
 
 EngineObject::EngineObject(const Napi::CallbackInfo& info)
-    : Napi::ObjectWrap<EngineObject>(info), addon_(*info.Env().GetInstanceData<std::shared_ptr<AddonData>>()),
+    : Napi::ObjectWrap<EngineObject>(info),
+      addon_(*info.Env().GetInstanceData<std::shared_ptr<AddonData>>()),
       session_(sessionOf(info[0].As<Napi::Object>().Get("device"))) {
   use_gds_ = session_ != nullptr && info[0].As<Napi::Object>().Get("useGds").As<Napi::Boolean>().Value();
   const auto options = info[0].As<Napi::Object>();
@@ -237,8 +238,7 @@ Napi::Value EngineObject::addDeviceRegion(const Napi::CallbackInfo& info) {
     const std::shared_ptr<Device>& device = session->device;
     const std::shared_ptr<Gds> gds = use_gds ? session->gds : nullptr;
     if (adding->ipc) {
-      adding->memory =
-          DeviceMemory::open(device, gds, adding->handle, adding->offset, adding->bytes, adding->why);
+      adding->memory = DeviceMemory::open(device, gds, adding->handle, adding->offset, adding->bytes, adding->why);
     } else if (adding->address != 0) {
       adding->memory = DeviceMemory::borrow(device, gds, adding->address, adding->bytes, adding->why);
     } else {
@@ -311,7 +311,8 @@ Napi::Value EngineObject::synchronize(const Napi::CallbackInfo& info) {
 Napi::Value EngineObject::gdsCounters(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   GdsCounters counters;
-  if (session_ == nullptr || !use_gds_ || session_->gds == nullptr || !session_->gds->counters(counters)) return env.Undefined();
+  if (session_ == nullptr || !use_gds_ || session_->gds == nullptr || !session_->gds->counters(counters))
+    return env.Undefined();
   const Napi::Object object = Napi::Object::New(env);
   object.Set("reads", static_cast<double>(counters.read));
   object.Set("readsDirect", static_cast<double>(counters.read_direct));

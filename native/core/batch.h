@@ -30,8 +30,9 @@ struct Operation {
   Kind kind = Kind::kExists;
   bool sync = false;
   bool replace = false;
-  bool device = false;  // its segments are device memory
-  bool small = false;   // … in segments that one copy each would be too many for
+  bool device = false;         // its segments are device memory
+  bool small = false;          // … in segments that one copy each would be too many for
+  uint64_t region = 0;         // the one that they all lie in; 0 where there are several
   const char* path = nullptr;  // into Batch::paths
   uint32_t first_span = 0;
   uint32_t last_span = 0;
@@ -55,7 +56,7 @@ struct Operation {
   std::string temporary;  // the store's, by name
   bool direct = false;
   uint16_t header_end = 0;  // a load's: where its header's padding begins
-  bool gds = false;  // through cuFile; asked for at submit, taken back where cuFile refuses the file
+  bool gds = false;         // through cuFile; asked for at submit, taken back where cuFile refuses the file
 
   // Slices are claimed by whichever thread is free; the one that accounts for the last finishes the operation.
   std::atomic<uint32_t> next_slice{0};

@@ -47,7 +47,7 @@ struct Core {
   const std::string temporary_prefix;  // ".kvo-host-boot-pid-"
   // From anywhere, so that two engines of one process, or processes of one pid in two containers, do not meet.
   std::atomic<uint64_t> temporary_counter{std::random_device{}()};
-  const std::shared_ptr<PinnedPool> pinned;  // null without a device
+  const std::shared_ptr<StageMemory> stages;  // null without a device
   Stats stats;
   FileCache cache;
   TaskQueue queue;

@@ -26,7 +26,8 @@ bool isOnDevice(const Device& device, CudaAddress address, size_t bytes, Failure
   error = cuda.pointerAttribute(&ordinal, kCudaPointerDeviceOrdinal, address);
   if (error != kCudaSuccess || type != kCudaMemoryDevice || ordinal != device.index) {
     const std::string where = type == kCudaMemoryDevice ? "memory of device " + std::to_string(ordinal) : "host memory";
-    why = {"cuPointerGetAttribute", kInvalidValue, "it is " + where + ", not of device " + std::to_string(device.index)};
+    why = {"cuPointerGetAttribute", kInvalidValue,
+           "it is " + where + ", not of device " + std::to_string(device.index)};
     return false;
   }
   CudaAddress start = 0;

@@ -108,6 +108,7 @@ void settleStage(Context& context, Stage& stage) {
     worker.operation = staged.operation;
     worker.phase = Phase::kSlice;
     Status status = copied;
+    if (stage.direction == Direction::kWrite && context.core.dropped(*staged.batch)) op.fail(Outcome::kAborted, {});
     if (status.ok() && stage.direction == Direction::kWrite && !op.failed()) {
       const Part part = partOf(op, staged.slice);
       sumStaged(*staged.batch, op, part, staged.at);
@@ -203,7 +204,7 @@ Status stageLoad(Context& context, const std::shared_ptr<Batch>& batch, uint32_t
   if (!status.ok()) return status;
   if (slice == 0) op.header_end = headerEnd(batch->header(index));
   sumStaged(*batch, op, part, at);
-  lane.add(context.io, {batch, index, slice, at}, batch->cursor(op, part.from, part.length), op.small);
+  lane.add(context.io, {batch, index, slice, at}, batch->cursor(op, part.from, part.length));
   // A stage that is as good as full is sent at once, to be copied while the next one is filled.
   if (!lane.hasRoom(kDirectUnit, Direction::kRead)) lane.launch(context.io, lane.filling());
   return {};
@@ -215,7 +216,7 @@ void stageStore(Context& context, const std::shared_ptr<Batch>& batch, uint32_t 
   Lane& lane = *context.lane;
   lane.filling().direction = Direction::kWrite;
   char* const at = lane.take(part.length);
-  lane.add(context.io, {batch, index, slice, at}, batch->cursor(op, part.from, part.length), op.small);
+  lane.add(context.io, {batch, index, slice, at}, batch->cursor(op, part.from, part.length));
   if (!lane.hasRoom(kDirectUnit, Direction::kWrite)) lane.launch(context.io, lane.filling());
 }
 
@@ -259,8 +260,7 @@ Answer probeGds(Context& context, Batch& batch, uint32_t index) {
   Temporary temporary(context.io, info.regular ? std::string() : std::move(name));
   const auto attempt = [&](uint64_t& found) -> Status {
     int code = 0;
-    const CuFileHandle handle =
-        context.io.device("cuFileHandleRegister", [&] { return gds->registerFile(fd, code); });
+    const CuFileHandle handle = context.io.device("cuFileHandleRegister", [&] { return gds->registerFile(fd, code); });
     if (handle == nullptr) return Status::fail(Step::kRegisterFile, code);
     file.gds = std::make_unique<GdsFile>(gds, handle);
     CudaAddress staged = 0;

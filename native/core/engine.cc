@@ -44,8 +44,9 @@ void startLane(Context& context) {
   if (options.device == nullptr) return;
   options.device->stayNear();
   context.worker.lane = context.io.device(
-      "start of CUDA", [&] { return std::make_shared<Lane>(options.device, options.gds, context.core.pinned); });
+      "start of CUDA", [&] { return std::make_shared<Lane>(options.device, options.gds, context.core.stages); });
   context.lane = context.worker.lane.get();
+  (void)context.io.device("cuModuleLoadData", [&] { return options.device->mover(); });
   // Where every byte will be staged: not at the first chunk's expense. What fails is said when it is needed.
   if (options.gds == nullptr) (void)context.lane->reserve(context.io, options.slice_bytes);
 }
@@ -107,9 +108,9 @@ Core::Core(EngineOptions options, std::shared_ptr<Files> files, std::function<vo
       files(std::move(files)),
       settled(std::move(settled)),
       temporary_prefix(temporaryPrefix()),
-      pinned(this->options.device == nullptr ? nullptr
-                                             : std::make_shared<PinnedPool>(this->options.device, options.slice_bytes,
-                                                                            static_cast<size_t>(options.threads) * 2)),
+      stages(options.device == nullptr ? nullptr
+                                       : std::make_shared<StageMemory>(options.device, options.gds, options.slice_bytes,
+                                                                       static_cast<size_t>(options.threads) * 2)),
       cache(openFilesAllowed(options.open_files), options.kept_open) {}
 
 void Core::answer(const std::shared_ptr<Batch>& batch, uint32_t operation, const Answer& answer) {
@@ -309,7 +310,8 @@ void Engine::giveUpStaged(Worker& worker) {
       } else if (!sent || stage.direction == Direction::kWrite) {
         // Its bytes are still where they came from: another thread begins it anew.
         const QueueLane lane = op.kind == Kind::kStore ? QueueLane::kWrite : QueueLane::kRead;
-        core_->queue.push({staged.batch, staged.operation, staged.operation + 1, Task::Kind::kSlice, lane, staged.slice});
+        core_->queue.push(
+            {staged.batch, staged.operation, staged.operation + 1, Task::Kind::kSlice, lane, staged.slice});
         continue;
       }
       handOn(staged.batch, staged.operation);

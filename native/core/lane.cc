@@ -36,11 +36,11 @@ CudaResult napUntil(const Cuda& cuda, CudaEvent event) {
 
 }  // namespace
 
-Lane::Lane(std::shared_ptr<Device> device, std::shared_ptr<Gds> gds, std::shared_ptr<PinnedPool> pinned)
+Lane::Lane(std::shared_ptr<Device> device, std::shared_ptr<Gds> gds, std::shared_ptr<StageMemory> memory)
     : device_(std::move(device)),
       gds_(std::move(gds)),
       cuda_(device_->cuda),
-      pinned_(std::move(pinned)),
+      memory_(std::move(memory)),
       status_(start()) {}
 
 Status Lane::start() {
@@ -72,10 +72,12 @@ Lane::~Lane() {
 
 void Lane::freeStages() {
   for (Stage& stage : stages_) {
-    if (stage.data != nullptr && pooled_) pinned_->giveBack(stage.data);
+    if (stage.data != nullptr && pooled_) memory_->giveBack(stage.data);
     else if (stage.data != nullptr) (void)cuda_.freeHost(stage.data);
     stage.data = nullptr;
-    stage.device_staging.reset();
+    if (stage.own_staging == nullptr && stage.staging != 0) memory_->giveBackDevice(stage.staging);
+    stage.own_staging.reset();
+    stage.staging = 0;
   }
   capacity_ = 0;
 }
@@ -85,10 +87,10 @@ Status Lane::reserve(Io& io, size_t bytes) {
   CudaResult error = kCudaSuccess;
   return io.device("cuMemHostAlloc", [&]() -> Status {
     freeStages();
-    pooled_ = bytes <= pinned_->pieceBytes();
-    const size_t capacity = std::max(bytes, pinned_->pieceBytes());
+    pooled_ = bytes <= memory_->pieceBytes();
+    const size_t capacity = std::max(bytes, memory_->pieceBytes());
     for (Stage& stage : stages_) {
-      if (pooled_) stage.data = pinned_->take(error);
+      if (pooled_) stage.data = memory_->take(error);
       if (error != kCudaSuccess) return Status::fail(Step::kPinned, error);
     }
     // All of the pool is out where threads that were given up on still hold theirs.
@@ -123,11 +125,12 @@ char* Lane::take(size_t length) {
   return at;
 }
 
-void Lane::add(Io& io, StagedSlice slice, SpanCursor segments, bool small) {
+void Lane::add(Io& io, StagedSlice slice, SpanCursor segments) {
   Stage& stage = filling();
   char* at = slice.at;
+  const Operation& op = slice.batch->operations[slice.operation];
   stage.slices.push_back(std::move(slice));
-  small = small && device_->mover() != nullptr;
+  const bool small = op.small && device_->mover() != nullptr;
   if (small && stage.status.ok()) stage.status = ensureStaging(io, stage);
   while (segments.left() > 0 && stage.status.ok()) {
     const Span segment = segments.piece(SIZE_MAX);
@@ -135,22 +138,24 @@ void Lane::add(Io& io, StagedSlice slice, SpanCursor segments, bool small) {
       const size_t offset = static_cast<size_t>(at - stage.data);
       stage.scattered_from = std::min(stage.scattered_from, offset);
       stage.scattered_to = std::max(stage.scattered_to, offset + segment.bytes);
-      queueJobs(io, stage, stage.device_staging->address + offset, addressOf(segment.data), segment.bytes);
+      queueJobs(io, stage, stage.staging + offset, addressOf(segment.data), segment.bytes);
     } else {
-      queueDirect(stage, addressOf(at), addressOf(segment.data), segment.bytes);
+      queueDirect(stage, op.region, addressOf(at), addressOf(segment.data), segment.bytes);
     }
     at += segment.bytes;
     segments.advance(segment.bytes);
   }
 }
 
-void Lane::queueDirect(Stage& stage, CudaAddress here, CudaAddress there, size_t bytes) {
+void Lane::queueDirect(Stage& stage, uint64_t region, CudaAddress here, CudaAddress there, size_t bytes) {
   const bool load = stage.direction == Direction::kRead;
   const CudaAddress to = load ? there : here;
   const CudaAddress from = load ? here : there;
-  // Neighbours on both sides are one copy: small chunks in slots side by side.
-  if (!stage.to.empty() && stage.to.back() + stage.bytes.back() == to &&
-      stage.from.back() + stage.bytes.back() == from) {
+  // Neighbours on both sides are one copy: small chunks in slots side by side. Not across regions, which may be two
+  // allocations.
+  const bool same = region != 0 && region == stage.region && !stage.to.empty();
+  stage.region = region;
+  if (same && stage.to.back() + stage.bytes.back() == to && stage.from.back() + stage.bytes.back() == from) {
     stage.bytes.back() += bytes;
     return;
   }
@@ -167,8 +172,8 @@ void Lane::queueJobs(Io& io, Stage& stage, CudaAddress staged, CudaAddress segme
       sendCopies(io, stage);
       checked(io, stage, "cuStreamSynchronize", [&] { return cuda_.synchronizeStream(stream_); });
       stage.job_count = 0;
-      stage.scattered_from = staged - stage.device_staging->address + at;
-      stage.scattered_to = staged - stage.device_staging->address + bytes;
+      stage.scattered_from = staged - stage.staging + at;
+      stage.scattered_to = staged - stage.staging + bytes;
     }
     const CudaAddress from = load ? staged : segment;
     const CudaAddress to = load ? segment : staged;
@@ -185,12 +190,18 @@ Status Lane::ensureStaging(Io& io, Stage& stage) {
     if (error != kCudaSuccess) return Status::fail(Step::kPinned, error);
     stage.jobs = static_cast<Stage::Job*>(jobs);
   }
-  if (stage.device_staging == nullptr) {
+  if (stage.staging != 0) return {};
+  CudaResult error = kCudaSuccess;
+  io.device("cuMemAlloc", [&] {
+    if (pooled_) stage.staging = memory_->takeDevice(error);
+    if (stage.staging != 0 || error != kCudaSuccess) return 0;
     Failure why;
-    stage.device_staging =
-        io.device("cuMemAlloc", [&] { return DeviceMemory::allocate(device_, gds_, capacity_, why); });
-    if (stage.device_staging == nullptr) return Status::fail(Step::kDeviceMemory, why.code);
-  }
+    stage.own_staging = DeviceMemory::allocate(device_, gds_, capacity_, why);
+    error = why.code;
+    if (stage.own_staging != nullptr) stage.staging = stage.own_staging->address;
+    return 0;
+  });
+  if (error != kCudaSuccess) return Status::fail(Step::kDeviceMemory, error);
   return {};
 }
 
@@ -211,7 +222,7 @@ void Lane::sendKernel(Io& io, Stage& stage) {
 void Lane::sendCopies(Io& io, Stage& stage) {
   if (stage.job_count > 0) {
     const size_t length = stage.scattered_to - stage.scattered_from;
-    const CudaAddress there = stage.device_staging->address + stage.scattered_from;
+    const CudaAddress there = stage.staging + stage.scattered_from;
     char* const here = stage.data + stage.scattered_from;
     if (stage.direction == Direction::kRead) {
       checked(io, stage, "cuMemcpyHtoDAsync", [&] { return cuda_.toDeviceAsync(there, here, length, stream_); });
@@ -293,7 +304,7 @@ Status Lane::staging(Io& io, size_t bytes, CudaAddress& address) {
   Stage& stage = filling();
   Status made = reserve(io, bytes);
   if (made.ok()) made = ensureStaging(io, stage);
-  if (made.ok()) address = stage.device_staging->address;
+  if (made.ok()) address = stage.staging;
   return made;
 }
 
@@ -301,7 +312,7 @@ Status Lane::scatter(Io& io, SpanCursor segments, Direction direction) {
   Stage& stage = filling();
   stage.state = Stage::State::kFilling;
   stage.direction = direction;
-  CudaAddress staged = stage.device_staging->address;
+  CudaAddress staged = stage.staging;
   const auto round = [&] {
     sendKernel(io, stage);
     checked(io, stage, "cuStreamSynchronize", [&] { return cuda_.synchronizeStream(stream_); });
@@ -328,9 +339,8 @@ Status Lane::bring(Io& io, SpanCursor segments, char*& at) {
   at = stage.data;
   for (size_t offset = 0; segments.left() > 0;) {
     const Span segment = segments.piece(SIZE_MAX);
-    checked(io, stage, "cuMemcpyDtoHAsync", [&] {
-      return cuda_.toHostAsync(stage.data + offset, addressOf(segment.data), segment.bytes, stream_);
-    });
+    checked(io, stage, "cuMemcpyDtoHAsync",
+            [&] { return cuda_.toHostAsync(stage.data + offset, addressOf(segment.data), segment.bytes, stream_); });
     offset += segment.bytes;
     segments.advance(segment.bytes);
   }

@@ -17,7 +17,7 @@
 #include "device.h"
 #include "device_memory.h"
 #include "io.h"
-#include "pinned.h"
+#include "stage_memory.h"
 #include "status.h"
 
 namespace kvo {
@@ -51,16 +51,18 @@ struct Stage {
   // The copies to come: entries of the batch, and the range that goes through device staging with the kernel's jobs.
   std::vector<CudaAddress> to, from;
   std::vector<size_t> bytes;
+  uint64_t region = 0;  // that the last of them lies in
   size_t scattered_from = SIZE_MAX, scattered_to = 0;
   Job* jobs = nullptr;  // pinned
   unsigned job_count = 0;
-  std::unique_ptr<DeviceMemory> device_staging;
+  CudaAddress staging = 0;                    // device memory, 0 before it is needed
+  std::unique_ptr<DeviceMemory> own_staging;  // where the pool's is out, or too small
 };
 
 class Lane {
  public:
   // Nothing is allocated before it is needed but a stream; `status` says where that failed.
-  Lane(std::shared_ptr<Device> device, std::shared_ptr<Gds> gds, std::shared_ptr<PinnedPool> pinned);
+  Lane(std::shared_ptr<Device> device, std::shared_ptr<Gds> gds, std::shared_ptr<StageMemory> memory);
   ~Lane();
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
@@ -76,9 +78,9 @@ class Lane {
   // The next `length` bytes of the stage that is being filled, aligned for direct I/O. There must be room.
   char* take(size_t length);
   bool hasRoom(size_t length, Direction direction) const;
-  // Queues the copies between a taken range and a slice's segments, and the slice with them. `small`: by the kernel.
+  // Queues the copies between a taken range and a slice's segments, and the slice with them.
   // A failure is the stage's, and so of all its slices.
-  void add(Io& io, StagedSlice slice, SpanCursor segments, bool small);
+  void add(Io& io, StagedSlice slice, SpanCursor segments);
   // Sends the stage's copies on their way. A failure is kept in the stage, for all its slices.
   void launch(Io& io, Stage& stage);
   // Waits until they are done.
@@ -102,7 +104,7 @@ class Lane {
 
  private:
   Status start();
-  void queueDirect(Stage& stage, CudaAddress here, CudaAddress there, size_t bytes);
+  void queueDirect(Stage& stage, uint64_t region, CudaAddress here, CudaAddress there, size_t bytes);
   void queueJobs(Io& io, Stage& stage, CudaAddress staged, CudaAddress segment, size_t bytes);
   void sendKernel(Io& io, Stage& stage);
   void sendCopies(Io& io, Stage& stage);
@@ -115,7 +117,7 @@ class Lane {
   const std::shared_ptr<Device> device_;
   const std::shared_ptr<Gds> gds_;
   const Cuda& cuda_;
-  const std::shared_ptr<PinnedPool> pinned_;
+  const std::shared_ptr<StageMemory> memory_;
   CudaStream stream_ = nullptr;
   Stage stages_[2];
   size_t current_ = 0;

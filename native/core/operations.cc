@@ -87,8 +87,9 @@ Answer finishLoad(Context& context, Operation& op, char* header) {
 void finish(Context& context, const std::shared_ptr<Batch>& batch, uint32_t index) {
   Operation& op = batch->operations[index];
   context.worker.phase = Phase::kWhole;
-  context.core.answer(batch, index,
-                      op.kind == Kind::kStore ? finishStore(context, *batch, index) : finishLoad(context, op, batch->header(index)));
+  context.core.answer(
+      batch, index,
+      op.kind == Kind::kStore ? finishStore(context, *batch, index) : finishLoad(context, op, batch->header(index)));
 }
 
 void settleSlice(Context& context, const std::shared_ptr<Batch>& batch, uint32_t index) {
@@ -179,7 +180,7 @@ void runWhole(Context& context, const std::shared_ptr<Batch>& batch, uint32_t in
   else if (op.kind == Kind::kProbeGds) answer = probeGds(context, *batch, index);
   else if (op.device && context.lane == nullptr) answer = failed(Status::fail(Step::kDevice, kNoDevice));
   else if (batch->expandBlocks(op); op.kind == Kind::kLoad ? beginLoad(context, *batch, index, answer)
-                                  : beginStore(context, *batch, index, answer)) {
+                                                           : beginStore(context, *batch, index, answer)) {
     planSlices(context.core, op);
     if (op.slices > 1 && context.core.options.threads > 1) {
       const QueueLane lane = op.kind == Kind::kStore ? QueueLane::kWrite : QueueLane::kRead;

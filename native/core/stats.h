@@ -36,17 +36,17 @@ enum class Stat : uint8_t {
 };
 // In the order of Stat; part of the door.
 inline constexpr std::array<const char*, static_cast<size_t>(Stat::kCount)> kStatNames = {
-    "exists", "loads",
-    "stores", "failures",
-    "aborted", "stuck",
-    "retries", "loadBytesBuffered",
-    "loadBytesDirect", "storeBytesBuffered",
+    "exists",           "loads",
+    "stores",           "failures",
+    "aborted",          "stuck",
+    "retries",          "loadBytesBuffered",
+    "loadBytesDirect",  "storeBytesBuffered",
     "storeBytesDirect", "loadBytesStaged",
     "storeBytesStaged", "loadBytesGds",
-    "storeBytesGds", "gdsRefused",
-    "bouncedBytes", "filesOpened",
-    "filesReused", "directRefused",
-    "directoriesMade", "linksRefused",
+    "storeBytesGds",    "gdsRefused",
+    "bouncedBytes",     "filesOpened",
+    "filesReused",      "directRefused",
+    "directoriesMade",  "linksRefused",
     "sidecarFailures",
 };
 

@@ -41,9 +41,9 @@ enum class Step : uint8_t {
   kGdsRead,
   kGdsWrite,
 };
-inline constexpr const char* kStepNames[] = {"none",           "open",    "stat",          "read",   "create",
-                                             "make directory", "write",   "truncate",      "sync",   "verify",
-                                             "close",          "publish", "write sidecar", "unlink", "allocate memory",
+inline constexpr const char* kStepNames[] = {"none", "open", "stat", "read", "create", "make directory", "write",
+                                             "truncate", "sync", "verify", "close", "publish", "write sidecar",
+                                             "unlink", "allocate memory",
                                              // CUDA's: the error is a CUresult.
                                              "start of CUDA", "cuMemAlloc", "cuMemHostAlloc", "copy with CUDA",
                                              // cuFile's: an errno, or from 5001 up a CUfileOpError.

@@ -76,7 +76,8 @@ void bindBatch(const Library& library, Cuda& cuda) {
 std::shared_ptr<const Cuda> Cuda::load(const std::string& path, std::string& why) {
   static std::mutex mutex;
   // Never emptied: a loaded library stays.
-  static std::map<std::string, std::shared_ptr<const Cuda>>& loaded = *new std::map<std::string, std::shared_ptr<const Cuda>>();
+  static std::map<std::string, std::shared_ptr<const Cuda>>& loaded =
+      *new std::map<std::string, std::shared_ptr<const Cuda>>();
   const std::lock_guard lock(mutex);
   if (const auto found = loaded.find(path); found != loaded.end()) return found->second;
   Library library;

@@ -39,7 +39,7 @@ inline constexpr unsigned kCudaHostAllocPortable = 1;
 inline constexpr unsigned kCudaHostRegisterPortable = 1;
 inline constexpr unsigned kCudaIpcLazyPeerAccess = 1;
 
-inline constexpr int kCudaPointerMemoryType = 2;   // unsigned: 1 host, 2 device
+inline constexpr int kCudaPointerMemoryType = 2;  // unsigned: 1 host, 2 device
 inline constexpr int kCudaPointerDeviceOrdinal = 9;
 inline constexpr int kCudaPointerRangeStart = 11;
 inline constexpr int kCudaPointerRangeSize = 12;

@@ -80,7 +80,6 @@ struct CuFileStats {
 };
 static_assert(sizeof(CuFileStats) == 5000 && offsetof(CuFileStats, gpus) == 1024 && offsetof(CuFileStats, gpu) == 1032);
 
-
 struct CuFile {
   CuFileError (*openDriver)();
   CuFileError (*closeDriver)();

@@ -131,7 +131,8 @@ const ACTIVE: { readonly [Property in keyof ConfigValues]: Row<ConfigValues[Prop
     names: ['disk_io_threads', 'gds_io_threads'],
     type: { kind: 'integer', min: 1, max: 512 },
     default: (_, valueOf) => Math.min(16, (valueOf('device') === 'cpu' ? 2 : 1) * availableParallelism()),
-    defaultText: '16, or twice the cores where that is less; on a GPU, one a core at most, and 32 for GPUDirect Storage',
+    defaultText:
+      '16, or twice the cores where that is less; on a GPU, one a core at most, and 32 for GPUDirect Storage',
     doc: 'Threads that move bytes. LMCache reads `gds_io_threads` until 0.5.2 and `disk_io_threads` from 0.5.3 on.',
   },
   useDirectIo: {

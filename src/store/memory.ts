@@ -73,12 +73,7 @@ export class BatchMemory {
     return this.#ofRegion(chunk, memory, offset, length);
   }
 
-  #ofRegion(
-    chunk: number,
-    memory: MemoryRegion | DeviceRegion,
-    offset: number,
-    length: number | undefined,
-  ): Segment {
+  #ofRegion(chunk: number, memory: MemoryRegion | DeviceRegion, offset: number, length: number | undefined): Segment {
     this.#checkRegion(chunk, memory);
     this.#onDevice = memory instanceof DeviceRegion;
     return { region: memory.region, ...within(chunk, memory.byteLength, offset, length) };

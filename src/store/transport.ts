@@ -147,8 +147,8 @@ function failed(failure: string): Probe {
 
 /** A chunk file below a base that can't be written. */
 async function someChunk(transfer: Transfer, base: Base): Promise<string | undefined> {
-  for await (const { path } of listBase(transfer, base.path)) return path;
-  return undefined;
+  const { value } = await listBase(transfer, base.path).next();
+  return value?.path;
 }
 
 /**
@@ -202,7 +202,6 @@ export function describeTransport(
     ...(buffer && { buffer }),
   };
 }
-
 
 function unavailable(why: string): KVOffloadError {
   return new KVOffloadError('KVO_TRANSPORT_UNAVAILABLE', `require_gds is true, but ${why}`);
