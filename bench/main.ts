@@ -47,7 +47,7 @@ async function main(): Promise<void> {
   const plainIo = 'program' in plain ? plain.program : undefined;
   if ('missing' in plain) print(`LEFT OUT: what is held against plain C++, since ${plain.missing}\n`);
   if ((await fioVersion()) === undefined) print('LEFT OUT: what is held against fio, which is not installed\n');
-  const moving = { threads, pairs, total: (quick ? 128 : 1024) * MIB, plainIo };
+  const moving = { threads, pairs, total: (quick ? 128 : 512) * MIB, plainIo };
   try {
     for (const chunk of quick ? ['32MiB'] : ['32MiB', '10MiB', '1MiB']) {
       add(`moving ${chunk}, in memory`, await benchMoving({ ...moving, directory, direct: false }, chunk));

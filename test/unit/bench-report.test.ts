@@ -6,7 +6,7 @@ import { reportHtml } from '../../src/cli/bench/html.js';
 import { PRESET_NAMES, presetOf } from '../../src/cli/bench/presets.js';
 import { type Report, type Row, reportJsonSchema, reportSchema } from '../../src/cli/bench/schema.js';
 import { showReport } from '../../src/cli/bench/show.js';
-import { ratioOf, spreadOf } from '../../src/cli/bench/statistics.js';
+import { inAnyOrder, ratioOf, spreadOf } from '../../src/cli/bench/statistics.js';
 import { modelTtft } from '../../src/cli/bench/ttft.js';
 import { sampleReport, sampleRow } from '../support/bench-report.js';
 import { messageOf } from './expect-code.js';
@@ -48,6 +48,22 @@ describe('repeats', () => {
   it('of two make ratios pair by pair, so that a machine that drifts slows both', () => {
     expect(ratioOf([10, 5, 1], [20, 10, 2])).toEqual({ median: 0.5, least: 0.5, greatest: 0.5 });
     expect(ratioOf([10, 5], [20]).greatest).toBe(0.5);
+  });
+});
+
+describe('the order of a round', () => {
+  it('has everyone once, and nobody twice in a row', () => {
+    let order = ['a', 'b', 'c'];
+    const firsts = new Set<string | undefined>();
+    for (let round = 0; round < 200; round++) {
+      const next = inAnyOrder(order);
+      expect([...next].sort()).toEqual(['a', 'b', 'c']);
+      expect(next[0]).not.toBe(order.at(-1));
+      firsts.add(next[0]);
+      order = next;
+    }
+    expect(firsts.size).toBe(3);
+    expect(inAnyOrder(['alone'])).toEqual(['alone']);
   });
 });
 

@@ -2,12 +2,13 @@
 import { join } from 'node:path';
 import type { Prompt } from '../../store/prompt.js';
 import { makeCold } from './cold.js';
-import { type Contender, each, emptied, fileHandles, fio, fsPromises, plainCpp, timed } from './contenders.js';
+import { type Contender, emptied, fio, nodePeer, plainCpp } from './contenders.js';
 import { Latencies, Meters } from './meters.js';
 import { Ours, requireAll } from './ours.js';
 import type { ChunkPreset } from './presets.js';
 import type { Row } from './schema.js';
-import { ratioOf, spreadOf } from './statistics.js';
+import { inAnyOrder, ratioOf, spreadOf } from './statistics.js';
+import { each, timed } from './timing.js';
 
 export interface Cell {
   readonly preset: ChunkPreset;
@@ -90,7 +91,9 @@ function peersOf(cell: Cell, context: CellContext): Contender[] {
   return [
     ...(context.plainIo !== undefined && aligned ? [plainCpp(context.plainIo, load('plain-cpp'))] : []),
     ...(context.fio && aligned ? [fio(load('fio'), context.signal)] : []),
-    ...(context.nodePeers && !direct ? [fsPromises(load('fs-promises')), fileHandles(load('file-handle'))] : []),
+    ...(context.nodePeers && !direct
+      ? (['fs-promises', 'file-handle'] as const).map((by) => nodePeer(by, load(by)))
+      : []),
   ];
 }
 
@@ -115,11 +118,11 @@ async function inTurn(
   const bytes = cell.chunks * cell.preset.chunkBytes;
   const meters = new Meters(ours.engine, context.idleP99);
   const rates = new Map<Contender, number[]>(contenders.map((contender) => [contender, []]));
+  let order = contenders;
   const repeats = before === undefined ? context.repeats : Math.min(context.repeats, COLD_REPEATS);
   for (let repeat = before === undefined ? -1 : 0; repeat < repeats; repeat++) {
     if (repeat > 0 && context.late(UNTIL[cache === 'cold' ? 'cold' : operation])) break;
-    // Who comes second finds other caches, so that the order alternates.
-    const order = repeat % 2 === 0 ? contenders : [...contenders].reverse();
+    order = inAnyOrder(order);
     for (const contender of order) {
       context.signal.throwIfAborted();
       await before?.(contender);

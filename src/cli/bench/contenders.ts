@@ -1,14 +1,12 @@
 /** Who stores and retrieves the same number of files of the same size: this library, the ceiling, the peers. */
 import { execFile } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { type FileHandle, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { ask, startChild } from './child.js';
+import { BLOCK, type NodePeer, type PeerTask } from './node-peers.js';
 import { PlainIo } from './plain-io.js';
 import type { Row } from './schema.js';
-
-/** Bytes a system call, of everyone. */
-export const BLOCK = 4 * 2 ** 20;
 
 export interface Contender {
   readonly by: Row['by'];
@@ -38,12 +36,6 @@ export function emptied(directory: string): void {
   mkdirSync(directory, { recursive: true });
 }
 
-export async function timed(work: () => unknown): Promise<number> {
-  const began = performance.now();
-  await work();
-  return (performance.now() - began) / 1000;
-}
-
 /** Regular files below a directory that hold chunks. */
 export function dataFilesBelow(directory: string): string[] {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
@@ -69,66 +61,29 @@ export function plainCpp(program: string, load: Load): Contender {
   };
 }
 
-/** What a user would write without this library. */
-export function fsPromises({ directory, files, bytes, threads }: Load): Contender {
-  const source = Buffer.alloc(bytes, 7);
+/**
+ * Node's own calls, in a process of their own: what they leave to the garbage collector would be paid by whoever comes
+ * after them.
+ */
+export function nodePeer(by: NodePeer, load: Load): Contender {
+  const { directory } = load;
+  const child = startChild('node-peers');
+  let begun: Promise<unknown> | undefined;
+  const run = async (task: 'store' | 'retrieve') => {
+    await (begun ??= ask(child, { task: 'begin', by, load } satisfies PeerTask));
+    return (await ask(child, { task } satisfies PeerTask)) as number;
+  };
   return {
-    by: 'fs-promises',
+    by,
     ready: () => {
       emptied(directory);
     },
-    store: () => timed(() => each(files, threads, (i) => writeFile(join(directory, String(i)), source))),
-    retrieve: () => timed(() => each(files, threads, (i) => readFile(join(directory, String(i))))),
+    store: () => run('store'),
+    retrieve: () => run('retrieve'),
     files: () => dataFilesBelow(directory),
-    close: () => undefined,
-  };
-}
-
-/** The same with buffers that are used again. */
-export function fileHandles({ directory, files, bytes, threads }: Load): Contender {
-  const buffers = Array.from({ length: files }, () => Buffer.alloc(bytes, 7));
-  const move = async (i: number, flags: string, call: (file: FileHandle, at: number) => Promise<number>) => {
-    const file = await open(join(directory, String(i)), flags);
-    try {
-      for (let at = 0; at < bytes;) {
-        const moved = await call(file, at);
-        if (moved === 0) throw new Error(`${join(directory, String(i))} ended at ${at} of ${bytes} bytes`);
-        at += moved;
-      }
-    } finally {
-      await file.close();
-    }
-  };
-  return {
-    by: 'file-handle',
-    ready: () => {
-      emptied(directory);
+    close() {
+      child.kill();
     },
-    store: () =>
-      timed(() =>
-        each(files, threads, (i) =>
-          move(i, 'w', async (file, at) => {
-            const { bytesWritten } = await file.write(
-              buffers[i] ?? Buffer.alloc(0),
-              at,
-              Math.min(BLOCK, bytes - at),
-              at,
-            );
-            return bytesWritten;
-          }),
-        ),
-      ),
-    retrieve: () =>
-      timed(() =>
-        each(files, threads, (i) =>
-          move(i, 'r', async (file, at) => {
-            const { bytesRead } = await file.read(buffers[i] ?? Buffer.alloc(0), at, Math.min(BLOCK, bytes - at), at);
-            return bytesRead;
-          }),
-        ),
-      ),
-    files: () => dataFilesBelow(directory),
-    close: () => undefined,
   };
 }
 
@@ -173,13 +128,4 @@ export function fio({ directory, files, bytes, threads, direct }: Load, signal: 
     files: () => dataFilesBelow(directory),
     close: () => undefined,
   };
-}
-
-/** Runs `work` for 0 to count - 1, so many at a time. */
-export async function each(count: number, atATime: number, work: (index: number) => Promise<unknown>): Promise<void> {
-  let next = 0;
-  const runner = async () => {
-    while (next < count) await work(next++);
-  };
-  await Promise.all(Array.from({ length: Math.min(atATime, count) }, runner));
 }

@@ -6,7 +6,8 @@ import type { Slot } from '../../store/arena.js';
 import { KVCacheEngine } from '../../store/engine.js';
 import type { Prompt } from '../../store/prompt.js';
 import type { ChunkResult } from '../../store/types.js';
-import { type Contender, dataFilesBelow, emptied, timed } from './contenders.js';
+import { type Contender, dataFilesBelow, emptied } from './contenders.js';
+import { timed } from './timing.js';
 import type { ChunkPreset } from './presets.js';
 
 const MIB = 2 ** 20;

@@ -2,6 +2,7 @@
 import { loadConfig } from '../../config/index.js';
 import type { Slot } from '../../store/arena.js';
 import { KVCacheEngine } from '../../store/engine.js';
+import { serveAs } from './child.js';
 import { requireAll } from './ours.js';
 import { presetOf } from './presets.js';
 import { median } from './statistics.js';
@@ -123,22 +124,4 @@ async function measureOpen({ directory, empty, prompts, repeats }: Extract<Task,
   return { openMs, openMiB, lookupMs, hashingMs: median(hashing) };
 }
 
-/** Tasks one after the other, each answered with `{ answer }` or `{ error }`. */
-function serve(): void {
-  let last: Promise<unknown> = Promise.resolve();
-  process.on('message', (task: Task) => {
-    last = last
-      .then(() => carryOut(task))
-      .then(
-        (answer) => process.send?.({ answer }),
-        (error: unknown) => process.send?.({ error: error instanceof Error ? error.message : String(error) }),
-      )
-      .then(() => {
-        if (task.task === 'end') process.disconnect();
-      });
-  });
-}
-
-/** The argument that makes this file a process; the parent imports it too, for what both must know. */
-export const SERVE = 'serve-bench';
-if (process.argv[2] === SERVE && process.send !== undefined) serve();
+serveAs('scale-child', carryOut);

@@ -1,30 +1,19 @@
 /** A directory of many chunks, and many processes on one directory. */
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { closeSync, ftruncateSync, mkdirSync, openSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { KVOffloadError } from '../../errors.js';
 import { HEADER_BYTES } from '../../layout/index.js';
 import { Progress } from '../progress.js';
+import { ask, startChild } from './child.js';
 import { emptied } from './contenders.js';
 import { presetOf } from './presets.js';
-import {
-  type Opened,
-  SCALE_BYTES,
-  SCALE_CHUNKS,
-  SERVE,
-  type Task,
-  openScaleEngine,
-  scaleTokens,
-} from './scale-child.js';
+import { type Opened, SCALE_BYTES, SCALE_CHUNKS, type Task, openScaleEngine, scaleTokens } from './scale-child.js';
 import type { Row } from './schema.js';
 import { spreadOf } from './statistics.js';
 import { type Needs, inWorkspace, requireRoom } from './workspace.js';
 
-const CHILD = fileURLToPath(new URL('./scale-child.js', import.meta.url));
+const CHILD = 'scale-child';
 /** What the kernel keeps of a file without content: an inode and a name. */
 const KERNEL_BYTES_A_FILE = 1300;
 const DIRECTORIES = 12_000;
@@ -93,7 +82,7 @@ async function manyFiles(directory: string, prompts: number, options: ScaleOptio
       options.signal.throwIfAborted();
       for (const path of paths) makeFile(path, made);
     });
-    const child = startChild();
+    const child = startChild(CHILD);
     let opened: Opened;
     try {
       const empty = join(directory, 'empty');
@@ -172,7 +161,7 @@ async function manyProcesses(directory: string, options: ScaleOptions): Promise<
       const chunks = Math.max(1, Math.floor(options.footprint / preset.chunkBytes / most));
       const cache = join(directory, 'shared');
       emptied(cache);
-      const children = Array.from({ length: processes }, startChild);
+      const children = Array.from({ length: processes }, () => startChild(CHILD));
       const all = (task: (index: number) => Task) => Promise.all(children.map((child, i) => ask(child, task(i))));
       try {
         await all(() => ({ task: 'begin', directory: cache, chunk: options.chunk, chunks, threads: options.threads }));
@@ -228,27 +217,4 @@ function processRow(
     ...spreadOf(values),
     details: { processes },
   };
-}
-
-function startChild(): ChildProcess {
-  return fork(CHILD, [SERVE], { serialization: 'advanced' });
-}
-
-/** @throws KVOffloadError `KVO_IO` with what the child says */
-async function ask(child: ChildProcess, task: Task): Promise<unknown> {
-  const ended = new AbortController();
-  try {
-    const answered = once(child, 'message', { signal: ended.signal }) as Promise<
-      [{ answer?: unknown; error?: string }]
-    >;
-    const exited = once(child, 'exit', { signal: ended.signal }).then(() => {
-      throw new KVOffloadError('KVO_IO', `a process of the measurement ended at ${task.task}`);
-    });
-    child.send(task);
-    const [{ answer, error }] = await Promise.race([answered, exited]);
-    if (error !== undefined) throw new KVOffloadError('KVO_IO', `a process of the measurement failed: ${error}`);
-    return answer;
-  } finally {
-    ended.abort();
-  }
 }
