@@ -23,6 +23,15 @@ const folder = (name: string, group: number, seconds: number) => ({
  * Left out, by name and for a reason:
  */
 const ON_HOST_ONLY = [
+  // The command-line program, in processes of its own: it keeps chunks in host memory.
+  'test/integration/cli*.test.ts',
+  'test/integration/bench*.test.ts',
+  // Chunks by key or path, which come and go in host memory.
+  'test/integration/bulk.test.ts',
+  // Its codes of a GPU come from the fakes as it is; the rest is the same code.
+  'test/integration/error-codes.test.ts',
+  // What is about a GPU anyway.
+  'test/integration/gpu-*.test.ts',
 ];
 
 /** @param transport - of kv_offload.transport */

@@ -118,6 +118,9 @@ export declare function openDevice(options: {
   cufile?: { library: string; log: string; configuration: string } | undefined;
 }): Promise<NativeDevice | NativeFailure>;
 
+/** Lets go of a GPU: engines keep what they were given, and CUDA's context ends with the last of them. */
+export declare function releaseDevice(session: NativeDeviceSession): void;
+
 /** cuFile's version, without opening its driver. */
 export declare function cufileVersion(library: string): { version: number; path: string } | NativeFailure;
 

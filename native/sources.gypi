@@ -31,6 +31,7 @@
       "native/binding/aside.cc",
       "native/binding/completions.cc",
       "native/binding/device_session.cc",
+      "native/binding/engine_device.cc",
       "native/binding/engine_object.cc",
       "native/binding/pure.cc"
     ]

@@ -3,13 +3,15 @@
  * skipped. Needs CUDA's driver, CMake and a C++ compiler; neither CUDA's headers nor its compiler.
  *
  *     npm run test:gpu
+ *     node scripts/gpu.mjs test --fakes                            the same tests without a GPU, against test/fakes
  *     npm run bench:gpu -- --directories /mnt/weka,/dev/shm
- *     KV_OFFLOAD_GPU_PYTHON=/path/to/python npm run bench:gpu      that has torch, and LMCache, KvikIO and NIXL, or some
+ *     KV_OFFLOAD_GPU_PYTHON=/path/to/python npm run bench:gpu      that has torch, and LMCache, KvikIO and NIXL, or some;
+ *                                                                  the tests take torch and LMCache from it likewise
  *     node scripts/gpu.mjs bench --built                           with dist/, the addon and .cache/bench as they are
  */
 import { mkdirSync } from 'node:fs';
 import { cudaLibraries } from './lib/cuda-libraries.mjs';
-import { buildCore } from './lib/core.mjs';
+import { buildCore, buildFakes } from './lib/core.mjs';
 import { withLock } from './lib/lock.mjs';
 import { inRoot, tool } from './lib/paths.mjs';
 import { CommandFailed, quiet, shown } from './lib/run.mjs';
@@ -17,7 +19,8 @@ import { CommandFailed, quiet, shown } from './lib/run.mjs';
 const python = process.env.KV_OFFLOAD_GPU_PYTHON ?? 'python3';
 const [what = '', ...rest] = process.argv.slice(2);
 const built = rest.includes('--built');
-const forwarded = rest.filter((word) => word !== '--built');
+const fakes = rest.includes('--fakes');
+const forwarded = rest.filter((word) => word !== '--built' && word !== '--fakes');
 
 /** Whether there is a driver with a GPU, by asking it as the library does: without headers, and in another process. */
 async function gpu() {
@@ -33,10 +36,14 @@ async function gpu() {
   );
 }
 
-/** Whether the Python has the real LMCache. */
-async function hasLmcache() {
-  const ask = 'import torch, lmcache; assert torch.cuda.is_available()';
-  return quiet('LMCache', [python, '-c', ask]).then(
+/**
+ * Whether the Python has torch with CUDA, and what else is asked for.
+ *
+ * @param {string[]} modules
+ */
+async function has(...modules) {
+  const ask = `import ${['torch', ...modules].join(', ')}; assert torch.cuda.is_available()`;
+  return quiet('torch', [python, '-c', ask]).then(
     () => true,
     () => false,
   );
@@ -58,11 +65,39 @@ async function buildPlain() {
 }
 
 async function test() {
-  const env = await cudaLibraries(python);
-  if (await hasLmcache()) env.KV_OFFLOAD_INTEROP_GPU_PYTHON = python;
-  else console.log(`gpu: SKIPPED what needs the real LMCache: ${python} has no lmcache, or no torch with CUDA`);
-  const argv = [process.execPath, tool('vitest/vitest.mjs'), 'run', '--project', 'gpu', ...forwarded];
-  await shown('vitest', argv, { env });
+  const [libraries, torch, lmcache] = await Promise.all([cudaLibraries(python), has(), has('lmcache')]);
+  if (!torch) console.log(`gpu: SKIPPED what needs torch: ${python} has none with CUDA`);
+  if (!lmcache) console.log(`gpu: SKIPPED what needs the real LMCache: ${python} has none, or no torch with CUDA`);
+  await vitest({
+    ...libraries,
+    KVO_TEST_GPU: 'real',
+    ...(torch && { KV_OFFLOAD_INTEROP_TORCH_PYTHON: python }),
+    ...(lmcache && { KV_OFFLOAD_INTEROP_GPU_PYTHON: python }),
+  });
+}
+
+/** What can be shown without a GPU: that the tests themselves are sound. cuFile is in compat mode, as it is without nvidia-fs. */
+async function rehearse() {
+  await withLock('fake CUDA and cuFile', buildFakes);
+  await vitest({ KVO_TEST_GPU: 'fakes', KVO_FAKE_PATH: 'posix' });
+}
+
+/** Needs the GPU for itself. */
+const ALONE = 'test/gpu/closing.test.ts';
+
+/** @param {Record<string, string>} env */
+async function vitest(env) {
+  const run = (/** @type {string[]} */ words) =>
+    shown('vitest', [process.execPath, tool('vitest/vitest.mjs'), 'run', '--project', 'gpu', ...words], { env });
+  const alone = forwarded.length === 0 || forwarded.some((word) => ALONE.includes(word));
+  const runs = [
+    () => run(['--exclude', ALONE, '--passWithNoTests', ...forwarded]),
+    ...(alone ? [() => run([ALONE])] : []),
+  ];
+  /** @type {unknown} */
+  let failure;
+  for (const one of runs) await one().catch((/** @type {unknown} */ error) => (failure = error));
+  if (failure !== undefined) throw failure;
 }
 
 async function bench() {
@@ -73,8 +108,10 @@ async function bench() {
 }
 
 try {
-  if (what !== 'test' && what !== 'bench') throw new CommandFailed('usage: gpu.mjs test|bench [--built] …', '');
-  if (await gpu()) await (what === 'test' ? test() : bench());
+  if (what !== 'test' && what !== 'bench')
+    throw new CommandFailed('usage: gpu.mjs test [--fakes] | bench [--built] …', '');
+  if (what === 'test' && fakes) await rehearse();
+  else if (await gpu()) await (what === 'test' ? test() : bench());
   else console.log(`gpu: SKIPPED ${what}: no libcuda.so.1, or it has no GPU`);
 } catch (error) {
   if (!(error instanceof CommandFailed)) throw error;

@@ -113,6 +113,7 @@ const steps = [
   ['tsc scripts', node(typescript, '--noEmit', '-p', 'scripts')],
   ['tsc examples', node(typescript, '--noEmit', '-p', 'examples')],
   ['tsc test children', node(typescript, '--noEmit', '-p', 'test/process/children')],
+  ['tsc GPU test children', node(typescript, '--noEmit', '-p', 'test/gpu/children')],
   ['knip', node('knip/bin/knip.js', '--treat-config-hints-as-errors')],
   ['publint and attw', lintPackage],
   ['typedoc', node('typedoc/bin/typedoc', '--emit', 'none')],

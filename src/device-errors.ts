@@ -24,9 +24,9 @@ const CUDA_STEPS: Readonly<Record<string, readonly [ErrorCode, string]>> = {
 };
 const CUFILE_STEPS = new Set(['cuFileHandleRegister', 'cuFileRead', 'cuFileWrite']);
 
-/** Whether an outcome's code is CUDA's or cuFile's, not an errno. */
-export function isDeviceStep(step: string): boolean {
-  return step in CUDA_STEPS || CUFILE_STEPS.has(step);
+/** Whether an outcome's code is CUDA's or cuFile's own: cuFile gives errnos too. */
+export function isDeviceCode(step: string, code: number): boolean {
+  return step in CUDA_STEPS || (CUFILE_STEPS.has(step) && code >= FIRST_CUFILE_CODE);
 }
 
 /** What a failed operation on device memory tells. */

@@ -21,7 +21,10 @@ export {
 export { type Via } from './outcomes.js';
 export { type Wait } from './plan.js';
 export * from './readiness/index.js';
-export { type LeaseOptions, MemoryRegion, type Registration, Slot } from './store/arena.js';
+export { type LeaseOptions } from './store/arena.js';
+export { MemoryRegion } from './store/memory-region.js';
+export { type Registration } from './store/backing.js';
+export { Slot } from './store/slot.js';
 export { type Base } from './store/bases.js';
 export { type CallContext } from './store/channels.js';
 export {

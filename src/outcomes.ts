@@ -1,6 +1,6 @@
 /** What a batch answered, operation by operation, with errors that say what to do. */
 import { constants } from 'node:os';
-import { deviceError, isDeviceStep } from './device-errors.js';
+import { deviceError, isDeviceCode } from './device-errors.js';
 import { type ErrorCode, KVOffloadError } from './errors.js';
 import { returnHeaders } from './header-buffers.js';
 import type { Plan } from './plan.js';
@@ -136,7 +136,7 @@ export class Outcomes {
     }
     const step = this.step(operation);
     const number = this.errno(operation);
-    if (isDeviceStep(step)) return deviceError(path, step, number);
+    if (isDeviceCode(step, number)) return deviceError(path, step, number);
     const name = errnoName(number);
     // Given up by the engine; an ETIMEDOUT of the filesystem's own comes from a step.
     if (step === 'none') return new KVOffloadError('KVO_IO_STUCK', `${path}: did not finish in time; ${STUCK_REMEDY}`);

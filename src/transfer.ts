@@ -78,6 +78,11 @@ export async function openDevice(options: OpenDeviceOptions): Promise<OpenedDevi
   );
 }
 
+/** Lets go of a GPU that engines have been given: CUDA's context ends with the last of them. */
+export function releaseDevice(session: DeviceSession): void {
+  native().releaseDevice(session);
+}
+
 /** cuFile's version as `1.15`, and its file, without opening its driver; or why it can't be had. */
 export function cufileVersion(library = ''): { version: string; path: string } | { failure: string } {
   const found = native().cufileVersion(library);

@@ -40,6 +40,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("statNames", namesOf(env, kStatNames));
   exports.Set("stepNames", namesOf(env, kStepNames));
   exports.Set("openDevice", Napi::Function::New(env, openDevice, "openDevice"));
+  exports.Set("releaseDevice", Napi::Function::New(env, releaseDevice, "releaseDevice"));
   exports.Set("cufileVersion", Napi::Function::New(env, cufileVersion, "cufileVersion"));
   exports.Set("cufileCodes", cufileCodes(env));
   definePure(env, exports);

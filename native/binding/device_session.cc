@@ -35,7 +35,7 @@ struct Opening {
     session->device = device;
     if (!wants_gds) return;
     const Device::Scope scope(*device);
-    session->gds = Gds::open(gds, why_no_gds);
+    session->gds = Gds::open(gds, device, why_no_gds);
   }
 };
 
@@ -102,6 +102,11 @@ Napi::Value cufileVersion(const Napi::CallbackInfo& info) {
   answer.Set("version", cufile->version);
   answer.Set("path", cufile->path);
   return answer;
+}
+
+Napi::Value releaseDevice(const Napi::CallbackInfo& info) {
+  info[0].As<Napi::External<Holder>>().Data()->reset();
+  return info.Env().Undefined();
 }
 
 std::shared_ptr<DeviceSession> sessionOf(const Napi::Value& value) {

@@ -17,6 +17,8 @@ struct DeviceSession {
 
 // openDevice(options): a promise of the session's description, or of { failure }.
 Napi::Value openDevice(const Napi::CallbackInfo& info);
+// releaseDevice(session): engines keep what they were given; others can no longer be given it.
+Napi::Value releaseDevice(const Napi::CallbackInfo& info);
 // cufileVersion(path): { version, path } or { failure }, without opening its driver.
 Napi::Value cufileVersion(const Napi::CallbackInfo& info);
 

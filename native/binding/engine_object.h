@@ -52,7 +52,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   void freeDeviceMemory();
 
   const std::shared_ptr<AddonData> addon_;
-  const std::shared_ptr<DeviceSession> session_;
+  std::shared_ptr<DeviceSession> session_;  // null without a device, and once closed
   bool use_gds_ = false;
   CudaStream waiting_ = nullptr;  // where batches wait for other streams
   Regions regions_;

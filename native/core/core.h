@@ -41,13 +41,13 @@ struct EngineOptions {
 struct Core {
   Core(EngineOptions options, std::shared_ptr<Files> files, std::function<void(std::shared_ptr<Batch>)> settled);
 
-  const EngineOptions options;
+  EngineOptions options;  // fixed, but that its device and cuFile are let go of at the end
   const std::shared_ptr<Files> files;
   const std::function<void(std::shared_ptr<Batch>)> settled;
   const std::string temporary_prefix;  // ".kvo-host-boot-pid-"
   // From anywhere, so that two engines of one process, or processes of one pid in two containers, do not meet.
   std::atomic<uint64_t> temporary_counter{std::random_device{}()};
-  const std::shared_ptr<StageMemory> stages;  // null without a device
+  std::shared_ptr<StageMemory> stages;  // null without a device, and once closed
   Stats stats;
   FileCache cache;
   TaskQueue queue;

@@ -75,7 +75,8 @@ Status sliceGds(Context& context, Direction direction, Batch& batch, const Opera
   const std::shared_ptr<OpenFile> file = op.file;  // held, in case the call hangs
   const SpanCursor segments = batch.cursor(op, part.from, part.length);
   const auto offset = static_cast<off_t>(kHeaderBytes + part.from);
-  if (op.small) return moveSmall(context, direction, *file->gds, segments, offset);
+  // Without the kernel, a call for each segment.
+  if (op.small && context.core.options.device->mover() != nullptr) return moveSmall(context, direction, *file->gds, segments, offset);
   return moveGds(context, direction, *file->gds, segments, offset);
 }
 

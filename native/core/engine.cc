@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -40,15 +41,18 @@ void queueRanges(Core& core, const std::shared_ptr<Batch>& batch) {
 }
 
 void startLane(Context& context) {
-  const EngineOptions& options = context.core.options;
-  if (options.device == nullptr) return;
-  options.device->stayNear();
-  context.worker.lane = context.io.device(
-      "start of CUDA", [&] { return std::make_shared<Lane>(options.device, options.gds, context.core.stages); });
+  // Held here, since close lets go of them while threads hang in calls.
+  const std::shared_ptr<Device> device = context.core.options.device;
+  const std::shared_ptr<Gds> gds = context.core.options.gds;
+  const std::shared_ptr<StageMemory> stages = context.core.stages;
+  if (device == nullptr) return;
+  device->stayNear();
+  context.worker.lane =
+      context.io.device("start of CUDA", [&] { return std::make_shared<Lane>(device, gds, stages); });
   context.lane = context.worker.lane.get();
-  (void)context.io.device("cuModuleLoadData", [&] { return options.device->mover(); });
+  (void)context.io.device("cuModuleLoadData", [&] { return device->mover(); });
   // Where every byte will be staged: not at the first chunk's expense. What fails is said when it is needed.
-  if (options.gds == nullptr) (void)context.lane->reserve(context.io, options.slice_bytes);
+  if (gds == nullptr) (void)context.lane->reserve(context.io, context.core.options.slice_bytes);
 }
 
 bool isStaged(const Task& task) {
@@ -279,6 +283,12 @@ void Engine::watch() {
     if (workers_.empty() && missing == 0) break;
     if (hanging.empty()) changed_.wait_for(lock, period);
   }
+  // The engine may stay for its counters. What threads that hang still hold stays too.
+  core_->stages.reset();
+  if (stuck_.empty()) {
+    core_->options.device.reset();
+    core_->options.gds.reset();
+  }
   const Closed closed = std::move(closed_);
   lock.unlock();
   if (closed) closed();
@@ -296,10 +306,12 @@ bool Engine::overdue(Worker& worker, int64_t now, int64_t since) const {
 // the device may still copy them: their memory is then nobody's any more.
 void Engine::giveUpStaged(Worker& worker) {
   if (worker.lane == nullptr) return;
+  // A call of cuFile's has nothing to do with the stages; one of CUDA's may be what sends them.
+  const bool in_cuda = worker.in_driver && std::string_view(worker.call_name).rfind("cuFile", 0) != 0;
   for (size_t index = 0; index < 2; ++index) {
     Stage& stage = worker.lane->stage(index);
     const bool sent = stage.state == Stage::State::kInFlight;
-    const bool settled = !worker.in_driver && (!sent || worker.lane->settledSoon(stage));
+    const bool settled = !in_cuda && (!sent || worker.lane->settledSoon(stage));
     while (!stage.slices.empty()) {
       const StagedSlice staged = std::move(stage.slices.back());
       stage.slices.pop_back();

@@ -1,8 +1,10 @@
 #include "gds.h"
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <mutex>
+#include <thread>
 #include <utility>
 
 namespace kvo {
@@ -30,12 +32,15 @@ ssize_t answerOf(ssize_t result, int error) { return result == -1 ? -static_cast
 
 }  // namespace
 
-std::shared_ptr<Gds> Gds::open(const GdsOptions& options, Failure& why) {
+std::shared_ptr<Gds> Gds::open(const GdsOptions& options, std::shared_ptr<Device> device, Failure& why) {
   static std::mutex mutex;
   // Never emptied, as the driver is never closed.
   static auto& opened = *new std::map<std::string, std::shared_ptr<Gds>>();
   const std::lock_guard lock(mutex);
-  if (const auto found = opened.find(options.library); found != opened.end()) return found->second;
+  if (const auto found = opened.find(options.library); found != opened.end()) {
+    found->second->devices_.emplace(device->index, std::move(device));
+    return found->second;
+  }
   setIfAbsent("CUFILE_LOGFILE_PATH", options.log);
   setIfAbsent("CUFILE_ENV_PATH_JSON", options.configuration);
   std::string text;
@@ -50,7 +55,12 @@ std::shared_ptr<Gds> Gds::open(const GdsOptions& options, Failure& why) {
     return nullptr;
   }
   std::shared_ptr<Gds> gds(new Gds(std::move(cufile)));
+  gds->devices_.emplace(device->index, std::move(device));
   opened.emplace(options.library, gds);
+  // Before cuFile's own, since it is registered later. Runs where no cleanup hook of Node's does: process.exit.
+  std::atexit([] {
+    for (const auto& one : opened) one.second->comeToRest();
+  });
   return gds;
 }
 
@@ -61,7 +71,27 @@ Gds::Gds(std::shared_ptr<const CuFile> library) : cufile(*library), library_(std
     max_pinned_bytes = size_t{properties.max_pinned_memory} * 1024;
   }
   counts_ = cufile.setStatsLevel != nullptr && cufile.startStats != nullptr && cufile.stats != nullptr &&
-            cufile.setStatsLevel(3).error == 0 && cufile.startStats().error == 0;
+            cufile.setStatsLevel(3).error == 0;
+}
+
+void Gds::beginUse() {
+  const std::lock_guard lock(users_mutex_);
+  if (users_++ == 0 && counts_) counts_ = cufile.startStats().error == 0;
+}
+
+void Gds::endUse() {
+  const std::lock_guard lock(users_mutex_);
+  if (--users_ == 0 && counts_ && cufile.stopStats != nullptr) (void)cufile.stopStats();
+}
+
+void Gds::comeToRest() {
+  // What hangs is not waited for.
+  if (!running_.try_lock_for(std::chrono::seconds(2))) return;
+  const std::lock_guard lock(users_mutex_);
+  if (users_ == 0 || !counts_ || cufile.stopStats == nullptr) return;
+  (void)cufile.stopStats();
+  // The thread that counts ends a moment later; seen to crash otherwise, with 1.15.
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
 }
 
 Gds::Registered Gds::registerMemory(CudaAddress base, size_t bytes, Failure& why) {
@@ -69,6 +99,7 @@ Gds::Registered Gds::registerMemory(CudaAddress base, size_t bytes, Failure& why
     const std::lock_guard lock(mutex_);
     registered_.emplace(at, length);
   };
+  const std::shared_lock running(running_);
   CuFileError error = cufile.registerBuffer(pointer(base), bytes, 0);
   if (error.error == 0) {
     add(base, bytes);
@@ -81,7 +112,7 @@ Gds::Registered Gds::registerMemory(CudaAddress base, size_t bytes, Failure& why
     error = cufile.registerBuffer(pointer(base + at), length, 0);
     if (error.error != 0) {
       why = failureOf("cuFileBufRegister", error);
-      deregisterMemory(base, bytes);
+      deregisterAll(base, bytes);
       return Registered::kNot;
     }
     add(base + at, length);
@@ -90,6 +121,11 @@ Gds::Registered Gds::registerMemory(CudaAddress base, size_t bytes, Failure& why
 }
 
 void Gds::deregisterMemory(CudaAddress base, size_t bytes) {
+  const std::shared_lock running(running_);
+  deregisterAll(base, bytes);
+}
+
+void Gds::deregisterAll(CudaAddress base, size_t bytes) {
   const std::lock_guard lock(mutex_);
   auto at = registered_.lower_bound(base);
   while (at != registered_.end() && at->first < base + bytes) {
@@ -98,7 +134,13 @@ void Gds::deregisterMemory(CudaAddress base, size_t bytes) {
   }
 }
 
+void Gds::deregisterFile(CuFileHandle handle) {
+  const std::shared_lock running(running_);
+  cufile.deregisterHandle(handle);
+}
+
 CuFileHandle Gds::registerFile(int fd, int& code) {
+  const std::shared_lock running(running_);
   CuFileHandle handle = nullptr;
   CuFileDescription description;
   description.fd = fd;
@@ -119,6 +161,7 @@ Gds::Place Gds::placeOf(CudaAddress address, size_t bytes) const {
 }
 
 ssize_t Gds::read(CuFileHandle handle, CudaAddress address, size_t bytes, off_t offset) {
+  const std::shared_lock running(running_);
   const Place place = placeOf(address, bytes);
   errno = 0;
   const ssize_t result =
@@ -127,6 +170,7 @@ ssize_t Gds::read(CuFileHandle handle, CudaAddress address, size_t bytes, off_t 
 }
 
 ssize_t Gds::write(CuFileHandle handle, CudaAddress address, size_t bytes, off_t offset) {
+  const std::shared_lock running(running_);
   const Place place = placeOf(address, bytes);
   errno = 0;
   const ssize_t result =
@@ -136,6 +180,7 @@ ssize_t Gds::write(CuFileHandle handle, CudaAddress address, size_t bytes, off_t
 
 bool Gds::counters(GdsCounters& out) const {
   if (!counts_) return false;
+  const std::shared_lock running(running_);
   const auto stats = std::make_unique<CuFileStats>();
   if (cufile.stats(stats.get()).error != 0) return false;
   for (const CuFileGpuStats& gpu : stats->gpu) {

@@ -4,7 +4,8 @@
 //   const std::shared_ptr<Gds> gds = Gds::open({.library = "", .log = "/tmp/cufile.log"}, why);
 //
 // Safe for any thread; a CUDA context must be current in it. The driver is never closed: closing it is only safe when
-// nothing in the process uses it, and its own exit handler does so.
+// nothing in the process uses it. At exit, calls are waited for, and further ones held back: cuFile comes apart then, and
+// its own threads crash where it still counts.
 #pragma once
 
 #include <sys/types.h>
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <shared_mutex>
 #include <string>
 
@@ -34,9 +36,14 @@ struct GdsCounters {
 
 class Gds {
  public:
-  static std::shared_ptr<Gds> open(const GdsOptions& options, Failure& why);
+  // Keeps the device from now on: cuFile goes on using its context, to the end of the process.
+  static std::shared_ptr<Gds> open(const GdsOptions& options, std::shared_ptr<Device> device, Failure& why);
   Gds(const Gds&) = delete;
   Gds& operator=(const Gds&) = delete;
+
+  // Between these cuFile counts: while anyone uses it, since its counting does not outlive the process's end well.
+  void beginUse();
+  void endUse();
 
   // What memory was registered as.
   enum class Registered : uint8_t { kWhole, kPieces, kNot };
@@ -47,7 +54,7 @@ class Gds {
 
   // Null with cuFile's code where it refuses the file.
   CuFileHandle registerFile(int fd, int& code);
-  void deregisterFile(CuFileHandle handle) { cufile.deregisterHandle(handle); }
+  void deregisterFile(CuFileHandle handle);
 
   // Moves at most `bytes` between file and device memory, one call: up to where the registration that `address` lies in
   // ends. Bytes, or −errno, or −code from −5001 down.
@@ -63,6 +70,8 @@ class Gds {
 
  private:
   explicit Gds(std::shared_ptr<const CuFile> library);
+  void comeToRest();
+  void deregisterAll(CudaAddress base, size_t bytes);
   struct Place {
     CudaAddress base;
     size_t offset;
@@ -72,8 +81,12 @@ class Gds {
 
   const std::shared_ptr<const CuFile> library_;
   bool counts_ = false;
+  std::mutex users_mutex_;
+  int users_ = 0;
+  mutable std::shared_timed_mutex running_;  // shared by each call of cuFile's; held for good once the process exits
   mutable std::shared_mutex mutex_;
   std::map<CudaAddress, size_t> registered_;
+  std::map<int, std::shared_ptr<Device>> devices_;
 };
 
 }  // namespace kvo

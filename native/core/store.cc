@@ -136,11 +136,17 @@ bool beginStore(Context& context, Batch& batch, uint32_t index, Answer& answer) 
     }
   }
   Status status = createTemporary(context, op);
-  if (status.ok() && op.gds) status = attachGds(context, op);
-  if (status.ok()) return true;
+  if (status.ok() && !op.gds) return true;
+  // Removed too where a call from here on hangs and comes back: nobody else would.
+  Temporary temporary(context.io, op.file == nullptr ? std::string() : op.temporary);
+  if (status.ok()) status = attachGds(context, op);
+  if (status.ok()) {
+    temporary.moved();
+    return true;
+  }
   if (op.file != nullptr) {
     context.io.letGo(op.file);
-    Temporary(context.io, std::move(op.temporary)).remove();
+    temporary.remove();
   }
   answer = failed(status);
   return false;

@@ -12,7 +12,7 @@ namespace kvo {
 // A read that meets the file's end gives ENODATA.
 Status transfer(Context& context, Direction direction, int fd, bool direct, SpanCursor cursor, off_t offset);
 
-// The same for a file's header and what follows it, in one go where the I/O is buffered.
+// The same for a file's header and what follows it, in one go where that is small and buffered.
 Status readWithHeader(Context& context, int fd, bool direct, char* header, SpanCursor cursor);
 
 }  // namespace kvo

@@ -99,6 +99,7 @@ std::shared_ptr<const CuFile> CuFile::load(const std::string& path, std::string&
   }
   (void)library.bind("cuFileSetStatsLevel", cufile->setStatsLevel);
   (void)library.bind("cuFileStatsStart", cufile->startStats);
+  (void)library.bind("cuFileStatsStop", cufile->stopStats);
   (void)library.bind("cuFileGetStatsL3", cufile->stats);
   CuFileError (*version)(int*) = nullptr;
   if (library.bind("cuFileGetVersion", version) && version(&cufile->version).error != 0) cufile->version = 0;

@@ -94,6 +94,7 @@ struct CuFile {
   // Optional, from 1.15 on.
   CuFileError (*setStatsLevel)(int level);
   CuFileError (*startStats)();
+  CuFileError (*stopStats)();
   CuFileError (*stats)(CuFileStats* stats);
 
   int version = 0;  // 1000 × major + 10 × minor; 0 where the library cannot tell

@@ -2,27 +2,27 @@
 import type { Tokens } from '../chunks.js';
 import type { Config } from '../config/index.js';
 import { KVOffloadError } from '../errors.js';
-import { configuredNoneHash } from '../hash/index.js';
 import type { Wait } from '../plan.js';
-import { type GdsCounters, Transfer, type TransferOptions } from '../transfer.js';
-import { Arena, type LeaseOptions, MemoryRegion, type Slot } from './arena.js';
-import { type Base, openBase } from './bases.js';
+import type { GdsCounters, Transfer, TransferOptions } from '../transfer.js';
+import { waitFor } from './after.js';
+import type { Arena, LeaseOptions } from './arena.js';
+import type { Base } from './bases.js';
 import { traced } from './channels.js';
 import { ChunkFiles, type ListedChunk, type ReadChunk, type TensorInfo, type WriteOptions } from './chunk-files.js';
-import { DeviceRegion, type IpcMemory, checkDeviceRange, checkIpc } from './device-region.js';
-import { type Gpu, openGpu } from './gpu.js';
-import { checksumsFor, threadsFor, transferOptions } from './options.js';
 import type { ChunkSet } from './chunk-set.js';
+import { DeviceRegion, type IpcMemory, checkDeviceRange, checkIpc } from './device-region.js';
+import type { GpuInfo } from './gpu.js';
 import { lookup } from './lookup.js';
 import { usableBytes } from './memory.js';
-import { Model } from './model.js';
+import { MemoryRegion } from './memory-region.js';
+import { openSession } from './open-session.js';
 import { Prompt } from './prompt.js';
 import { retrieve } from './retrieve.js';
-import { type Counters, type Session, Suspects } from './session.js';
+import type { Counters, Session } from './session.js';
+import type { Slot } from './slot.js';
 import { storeChunks } from './store-chunks.js';
-import { type TransportInfo, checkTransport, chooseRoutes, describeTransport, warnOfPosix } from './transport.js';
+import { type TransportInfo, describeTransport, warnOfPosix } from './transport.js';
 import type { CallOptions, ChunkMemory, ModelDescription, MoveOptions, RetrieveResult, StoreResult } from './types.js';
-import { generationOf, shardPath } from '../layout/index.js';
 
 /** Tokens, or what {@link KVCacheEngine.prepare} made of them. */
 export type PromptLike = Tokens | Prompt;
@@ -75,7 +75,7 @@ export class KVCacheEngine implements AsyncDisposable {
   readonly #gdsAtOpen: GdsCounters | undefined;
   #closing: Promise<CloseReport> | undefined;
 
-  private constructor(session: Session, arena: Arena, gpu: Gpu | undefined) {
+  private constructor(session: Session, arena: Arena, gpu: GpuInfo | undefined) {
     const { transfer, bases, writeBase, config, routes } = session;
     this.#session = session;
     this.#arena = arena;
@@ -105,42 +105,8 @@ export class KVCacheEngine implements AsyncDisposable {
     model: ModelDescription,
     internals: Pick<TransferOptions, 'faults'>,
   ): Promise<KVCacheEngine> {
-    checkTransport(config);
-    const checked = new Model(model, config);
-    const none = configuredNoneHash(config);
-    const gpu = await openGpu(config);
-    const writeBase = config.paths.indexOf(shardPath(config.paths, config.deviceIndex));
-    const tried = gpu && (await tryPaths(config, gpu, writeBase));
-    const routes = tried?.routes ?? [];
-    const gds = routes.some(({ reads, writes }) => reads === 'gds' || writes === 'gds');
-    const transfer = new Transfer({
-      ...transferOptions(config),
-      ...internals,
-      ioThreads: threadsFor(config, gds),
-      ...(gpu && { device: gpu.session, useGds: gds, requireGds: config.requireGds }),
-    });
-    try {
-      const leaseMs = config.maxAllocAttempts * config.allocationAttemptDelaySecs * 1000;
-      const chunkBytes = checked.tensor(config.chunkSize).bytes;
-      const where = gpu === undefined ? 'host' : 'device';
-      const arena = await Arena.allocate(transfer, where, config.bufferMiB, chunkBytes, leaseMs);
-      const session: Session = {
-        config,
-        model: checked,
-        noneHash: none,
-        transfer,
-        bases: tried?.bases ?? (await openBases(transfer, config)),
-        writeBase,
-        counters: newCounters(),
-        suspects: new Suspects(),
-        checksums: checksumsFor(config, gds),
-        routes,
-      };
-      return new KVCacheEngine(session, arena, gpu);
-    } catch (error) {
-      await transfer.close();
-      throw error;
-    }
+    const { session, arena, gpu } = await openSession(config, model, internals);
+    return new KVCacheEngine(session, arena, gpu);
   }
 
   /**
@@ -420,48 +386,6 @@ export class KVCacheEngine implements AsyncDisposable {
   }
 }
 
-function openBases(transfer: Transfer, config: Config): Promise<Base[]> {
-  const generation = generationOf(config.lmcacheVersion);
-  return Promise.all(config.paths.map((path) => openBase(transfer, path, generation)));
-}
-
-/** Base paths, and how the GPU's bytes move below each: by a pool of one thread, since that decides how many there are. */
-async function tryPaths(config: Config, gpu: Gpu, writeBase: number) {
-  const transfer = new Transfer({ ...transferOptions(config), ioThreads: 1, device: gpu.session, useGds: true });
-  try {
-    const bases = await openBases(transfer, config);
-    return { bases, routes: await chooseRoutes(config, gpu, transfer, bases, writeBase) };
-  } finally {
-    await transfer.close();
-  }
-}
-
-const DEVICE_HANDLES = 2n ** 64n;
-
-/** What a batch is told to wait for. @throws KVOffloadError `KVO_ARGUMENT_INVALID`, `KVO_CUDA` */
-async function waitFor(
-  transfer: Transfer,
-  kind: TransportInfo['kind'],
-  after: MoveOptions['after'],
-): Promise<Wait | undefined> {
-  if (after === undefined) return undefined;
-  if (kind === 'host') {
-    throw new KVOffloadError('KVO_ARGUMENT_INVALID', 'after: the engine was opened for host memory; leave it out');
-  }
-  if (after === 'device') {
-    await transfer.synchronize();
-    return undefined;
-  }
-  const { event, stream } = after as { readonly event?: unknown; readonly stream?: unknown };
-  const handle = event ?? stream;
-  const known = typeof handle === 'bigint' && handle >= (event === undefined ? 0n : 1n) && handle < DEVICE_HANDLES;
-  if (known && (event === undefined || stream === undefined)) return after;
-  throw new KVOffloadError(
-    'KVO_ARGUMENT_INVALID',
-    "after is 'device', { event } or { stream }, with CUDA's handle as a bigint; an event is never 0",
-  );
-}
-
 function checkCount(set: ChunkSet, memory: readonly ChunkMemory[], what: string): void {
   if (!Array.isArray(memory)) {
     throw new KVOffloadError('KVO_ARGUMENT_INVALID', `${what} is no array; pass one entry a chunk`);
@@ -472,24 +396,4 @@ function checkCount(set: ChunkSet, memory: readonly ChunkMemory[], what: string)
       `${memory.length} ${what} for ${set.chunks.length} chunks; pass one a chunk (a tail shorter than chunk_size is a chunk only with save_unfull_chunk)`,
     );
   }
-}
-
-function newCounters(): Counters {
-  return {
-    lookups: 0,
-    lookedUp: 0,
-    found: 0,
-    hits: 0,
-    misses: 0,
-    corrupt: 0,
-    collisions: 0,
-    unverified: 0,
-    retrieveFailed: 0,
-    stored: 0,
-    exists: 0,
-    dropped: 0,
-    storeFailed: 0,
-    bytesRetrieved: 0,
-    bytesStored: 0,
-  };
 }

@@ -2,7 +2,8 @@
 import { types } from 'node:util';
 import { KVOffloadError } from '../errors.js';
 import { OWN_MEMORY, type Segment } from '../plan.js';
-import { MemoryRegion, Slot } from './arena.js';
+import { MemoryRegion } from './memory-region.js';
+import { Slot } from './slot.js';
 import { DeviceRegion } from './device-region.js';
 import type { Transfer } from '../transfer.js';
 import type { ChunkMemory, MemoryPart } from './types.js';

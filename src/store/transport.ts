@@ -4,7 +4,7 @@ import { cufileErrorName, cufileRemedy } from '../device-errors.js';
 import { KVOffloadError } from '../errors.js';
 import { planGdsProbe } from '../plan.js';
 import type { GdsCounters, Transfer } from '../transfer.js';
-import type { Registration } from './arena.js';
+import type { Registration } from './backing.js';
 import type { Base } from './bases.js';
 import type { Gpu, GpuInfo } from './gpu.js';
 import { listBase } from './list.js';
@@ -176,7 +176,7 @@ export function describeTransport(
   config: Config,
   bases: readonly Base[],
   writeBase: number,
-  gpu: Gpu | undefined,
+  gpu: GpuInfo | undefined,
   routes: readonly Route[],
   buffer: Registration | undefined,
 ): TransportInfo {
@@ -191,7 +191,7 @@ export function describeTransport(
   if (gpu === undefined || route === undefined) {
     return { kind: 'host', reason: 'kv_offload.device is cpu', io, routes: [] };
   }
-  const { device, cufile } = gpu.info;
+  const { device, cufile } = gpu;
   return {
     kind: route.reads,
     reason: route.reason,

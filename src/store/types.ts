@@ -2,7 +2,8 @@
 import type { KVOffloadError } from '../errors.js';
 import type { Via } from '../outcomes.js';
 import type { Wait } from '../plan.js';
-import type { MemoryRegion, Slot } from './arena.js';
+import type { MemoryRegion } from './memory-region.js';
+import type { Slot } from './slot.js';
 import type { DeviceRegion } from './device-region.js';
 
 /** The model whose KV cache is kept; it decides keys and chunk shapes. */

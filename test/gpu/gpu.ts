@@ -11,11 +11,13 @@ import { payload } from '../support/payload.js';
 const where = process.env['KVO_TEST_GPU'];
 
 /** Where nothing of this folder can run. */
-export const SKIPPED = where === undefined;
+export const SKIPPED = where !== 'real' && where !== 'fakes';
+/** On a GPU. */
+export const IS_REAL = where === 'real';
 /** What both a GPU and its stand-in can do. */
 export const onGpu = describe.skipIf(SKIPPED);
 /** What only a GPU can do. */
-export const onHardware = describe.skipIf(where !== 'real');
+export const onHardware = describe.skipIf(!IS_REAL);
 
 /** The interpreter that has torch with CUDA, and the one that has LMCache too. */
 export const TORCH_PYTHON = process.env['KV_OFFLOAD_INTEROP_TORCH_PYTHON'];
@@ -23,6 +25,8 @@ export const LMCACHE_PYTHON = process.env['KV_OFFLOAD_INTEROP_GPU_PYTHON'];
 
 const MIB = 2 ** 20;
 const SLOT_ALIGNMENT = 64 * 1024;
+/** More bytes than any GPU has. */
+export const TOO_MUCH = 2 ** 44;
 /** No payload is of these alone. */
 export const POISON = 0xa5;
 

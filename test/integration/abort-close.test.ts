@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { KVCacheEngine } from '../../src/index.js';
 import { CHUNK, CHUNK_BYTES, MODEL, configOf, modelOfKiB, openEngine, payloads, targets } from '../support/engine.js';
+import { TRANSPORT } from '../support/device-memory.js';
+import { control } from '../support/gpu.js';
 import { dataFiles, filesBelow, leftovers, temporaryDirectory } from '../support/directories.js';
 import { codesOf, outcomesOf, rejection, thrown } from '../support/outcomes.js';
 import { tokens } from '../support/payload.js';
@@ -55,6 +57,8 @@ describe('a signal that fires meanwhile', () => {
     const stored = outcomes.filter((outcome) => outcome === 'stored').length;
     expect(stored).toBeGreaterThanOrEqual(2);
     expect(stored).toBeLessThan(COUNT);
+    // Those that share a thread's stage are written last first.
+    if (TRANSPORT === 'staged') outcomes.reverse();
     expect(outcomes).toEqual(outcomes.map((_, i) => (i < stored ? 'stored' : 'dropped')));
     expect(new Set(codesOf(result))).toEqual(new Set([undefined, 'KVO_ABORTED']));
     expect(dataFiles(base)).toHaveLength(stored);
@@ -71,6 +75,7 @@ describe('a signal that fires meanwhile', () => {
       own: { slice_mib: 1, checksums: false },
       ...slowWrites,
     });
+    if (TRANSPORT === 'gds') control('write:delay=20');
     const controller = new AbortController();
     const bytes = 8 * 2 ** 20;
     const storing = engine.store(tokens(CHUNK), [new Uint8Array(bytes)], { signal: controller.signal });

@@ -161,7 +161,7 @@ describe('what this version does not do', () => {
     expect(await thrown(() => openEngine({ base, settings: { use_layerwise: true }, model: mla }))).toMatchObject({
       code: 'KVO_UNSUPPORTED',
     });
-    expect(await thrown(() => openEngine({ base, own: { require_gds: true } }))).toMatchObject({
+    expect(await thrown(() => openEngine({ base, own: { require_gds: true, device: 'cpu' } }))).toMatchObject({
       code: 'KVO_TRANSPORT_UNAVAILABLE',
     });
   });

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CHUNK, modelOfKiB, openEngine, payloads, targets } from '../support/engine.js';
 import { childResult } from '../support/child.js';
+import { TRANSPORT, byTransport } from '../support/device-memory.js';
 import { dataFiles, filesBelow, leftovers, onlyDataFile, temporaryDirectory } from '../support/directories.js';
 import { remount, tinyFilesystem } from '../support/mounts.js';
 import { codesOf, outcomesOf, rejection } from '../support/outcomes.js';
@@ -271,9 +272,16 @@ describe('O_DIRECT', () => {
 
       const { io } = engine.stats();
       const moved = 2 * bytes + tail;
-      expect([io['storeBytesDirect'], io['storeBytesBuffered']]).toEqual(
-        refused === undefined ? [moved, 0] : [0, moved],
+      const [direct, buffered] = refused === undefined ? [moved, 0] : [0, moved];
+      expect(io).toMatchObject(
+        byTransport({
+          host: { storeBytesDirect: direct, storeBytesBuffered: buffered },
+          staged: { storeBytesStaged: moved },
+          gds: { storeBytesGds: moved },
+        }),
       );
+      const via = { host: 'direct', staged: 'staged-direct', gds: 'gds' } as const;
+      if (refused === undefined) expect(new Set(result.chunks.map((chunk) => chunk.via))).toEqual(new Set([via[TRANSPORT]]));
       // What was written directly is read by others without.
       const plain = await openEngine(setup);
       expect((await plain.retrieve(all, into)).tokens).toBe(all.length);
@@ -292,8 +300,11 @@ describe('O_DIRECT', () => {
     expect((await engine.store(prompt, payloads(4))).present).toBe(4);
     expect(engine.stats().io).toMatchObject({
       directRefused: refused ? 4 : 1,
-      storeBytesBuffered: refused ? 4 * 2048 : 2048,
-      storeBytesDirect: refused ? 0 : 3 * 2048,
+      ...byTransport({
+        host: { storeBytesBuffered: refused ? 4 * 2048 : 2048, storeBytesDirect: refused ? 0 : 3 * 2048 },
+        staged: { storeBytesStaged: 4 * 2048 },
+        gds: { storeBytesGds: 4 * 2048 },
+      }),
     });
     const read = targets(4);
     expect((await engine.retrieve(prompt, read)).tokens).toBe(4 * CHUNK);

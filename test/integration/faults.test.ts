@@ -2,6 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import type { ErrorCode, RetrieveResult, StoreResult } from '../../src/index.js';
 import { CHUNK, type OpeningCalls, openEngine, payloads, targets } from '../support/engine.js';
+import { TRANSPORT, byTransport } from '../support/device-memory.js';
+import { control } from '../support/gpu.js';
 import { dataFiles, filesBelow, leftovers, memoryDirectory, temporaryDirectory } from '../support/directories.js';
 import { codesOf, outcomesOf, rejection } from '../support/outcomes.js';
 import { tokens } from '../support/payload.js';
@@ -9,12 +11,20 @@ import { descriptorsBelow } from '../support/process.js';
 
 type Faults = (opening: OpeningCalls) => string;
 
+const partThenNoSpace = ({ pwritev }: OpeningCalls) =>
+  `pwritev:short=512@1x${pwritev + 2};pwritev:ENOSPC@${pwritev + 3}`;
+
 describe('a store whose system call fails', () => {
   it.each<[string, Faults, ErrorCode, boolean]>([
     ['no space to write', () => 'pwritev:ENOSPC', 'KVO_NO_SPACE', true],
     [
       'no space halfway',
-      ({ pwritev }) => `pwritev:short=512@1x${pwritev + 2};pwritev:ENOSPC@${pwritev + 3}`,
+      byTransport<Faults>({
+        host: partThenNoSpace,
+        staged: partThenNoSpace,
+        // The headers', after payloads that cuFile wrote.
+        gds: () => 'pwritev:ENOSPC',
+      }),
       'KVO_NO_SPACE',
       true,
     ],
@@ -160,8 +170,9 @@ describe('a retrieve whose system call fails', () => {
     await (await openEngine({ base })).store(tokens(CHUNK), payloads(1));
     const engine = await openEngine({
       base,
-      faults: ({ preadv }) => `preadv:short=5000@${preadv + 1}x1;preadv:eof@${preadv + 2}`,
+      faults: ({ preadv }) => `preadv:short=5000@${preadv + 1}x1;preadv:eof@${preadv + (TRANSPORT === 'gds' ? 3 : 2)}`,
     });
+    if (TRANSPORT === 'gds') control('read:short=1000@1x1;read:eof@2');
     const result = await engine.retrieve(tokens(CHUNK), targets(1));
     expect([result.tokens, outcomesOf(result)]).toEqual([0, ['corrupt']]);
   });
@@ -187,15 +198,17 @@ describe('a lookup whose system call fails', () => {
   });
 });
 
+/** What is continued in the midst of a unit of direct I/O, as which cuFile's files are opened, is an error. */
+const CUT_SHORT: [string, string][] = [
+  ['writes of 100 bytes', 'pwritev:short=100'],
+  ['reads of 7 bytes', 'preadv:short=7'],
+  ['reads that end inside the header', 'preadv:short=4095'],
+  ['both, and every third call interrupted', 'pwritev:short=999;preadv:short=1001;pwritev:EINTR@3x1;preadv:EINTR@3x1'],
+];
+
 describe('I/O that is cut short or interrupted', () => {
   it.each([
-    ['writes of 100 bytes', 'pwritev:short=100'],
-    ['reads of 7 bytes', 'preadv:short=7'],
-    ['reads that end inside the header', 'preadv:short=4095'],
-    [
-      'both, and every third call interrupted',
-      'pwritev:short=999;preadv:short=1001;pwritev:EINTR@3x1;preadv:EINTR@3x1',
-    ],
+    ...(TRANSPORT === 'gds' ? [] : CUT_SHORT),
     ['calls that ask to be made again', 'pwritev:EAGAIN@1x5;preadv:EAGAIN@1x5;open:EINTR@2x3;fstat:EINTR@1x1'],
   ])('is continued: %s', async (_, faults) => {
     const base = temporaryDirectory();

@@ -1,6 +1,7 @@
 /** Slots of the registered buffer: leased, awaited, given back. */
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { CHUNK, openEngine, payloads, releaseAll } from '../support/engine.js';
+import { onHost } from '../support/device-memory.js';
 import { temporaryDirectory } from '../support/directories.js';
 import { outcomesOf, rejection } from '../support/outcomes.js';
 import { sameBytes, tokens } from '../support/payload.js';
@@ -212,7 +213,8 @@ describe('a buffer', () => {
     expect(await rejection(opening)).toMatchObject({ code: 'KVO_CONFIG_INVALID_VALUE' });
   });
 
-  it('larger than the process can have is refused', async () => {
+  // On a GPU: gpu-memory.test.ts.
+  onHost('larger than the process can have is refused', async () => {
     vi.stubGlobal('SharedArrayBuffer', function allocationFails() {
       throw new RangeError('Array buffer allocation failed');
     });

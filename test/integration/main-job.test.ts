@@ -1,6 +1,7 @@
 /** Store, look up, retrieve: the main job within one process. Between processes: test/process/sharing.test.ts. */
 import { describe, expect, it } from 'vitest';
 import { CHUNK, CHUNK_BYTES, openEngine, payloads, targets } from '../support/engine.js';
+import { byTransport } from '../support/device-memory.js';
 import { temporaryDirectory } from '../support/directories.js';
 import { outcomesOf, thrown } from '../support/outcomes.js';
 import { payload, tokens } from '../support/payload.js';
@@ -19,7 +20,7 @@ describe('a prompt that was stored', () => {
         end: (index + 1) * CHUNK,
         outcome: 'stored',
         bytes: CHUNK_BYTES,
-        via: 'buffered',
+        via: byTransport({ host: 'buffered', staged: 'staged', gds: 'gds' }),
       })),
     );
     expect(await engine.lookup(prompt)).toBe(4 * CHUNK);

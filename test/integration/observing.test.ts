@@ -3,6 +3,7 @@ import { tracingChannel } from 'node:diagnostics_channel';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { CHUNK, CHUNK_BYTES, openEngine, payloads, targets, wholeOf } from '../support/engine.js';
+import { TRANSPORT, byTransport } from '../support/device-memory.js';
 import { dataFiles, temporaryDirectory } from '../support/directories.js';
 import { rejection } from '../support/outcomes.js';
 import { tokens } from '../support/payload.js';
@@ -85,7 +86,8 @@ describe('the counters', () => {
     await engine.retrieve(prompt, targets(4), { signal: AbortSignal.abort() });
     await engine.lookup(prompt);
     await engine.lookup(tokens(5 * CHUNK, 3));
-    const { io, slots, ...counters } = engine.stats();
+    const { io, slots, cufile, ...counters } = engine.stats();
+    expect(cufile === undefined).toBe(TRANSPORT !== 'gds');
     expect(counters).toEqual({
       lookups: 2,
       lookedUp: 9,
@@ -109,8 +111,11 @@ describe('the counters', () => {
       exists: 9,
       failures: 0,
       stuck: 0,
-      loadBytesBuffered: 4 * CHUNK_BYTES,
-      storeBytesBuffered: 4 * CHUNK_BYTES,
+      ...byTransport({
+        host: { loadBytesBuffered: 4 * CHUNK_BYTES, storeBytesBuffered: 4 * CHUNK_BYTES },
+        staged: { loadBytesStaged: 4 * CHUNK_BYTES, storeBytesStaged: 4 * CHUNK_BYTES },
+        gds: { loadBytesGds: 4 * CHUNK_BYTES, storeBytesGds: 4 * CHUNK_BYTES },
+      }),
       directRefused: 0,
       linksRefused: 0,
       sidecarFailures: 0,

@@ -134,6 +134,10 @@ struct Op {
   uint32_t sum_at = 0;
   bool sync = false;
   bool replace = false;
+  // Its spans are device memory; through cuFile; in segments too small for a copy each.
+  bool device = false;
+  bool gds = false;
+  bool small = false;
 };
 
 inline Op exists(std::string path) { return {Kind::kExists, std::move(path), {}}; }
@@ -166,6 +170,9 @@ inline std::shared_ptr<Batch> batchOf(const std::vector<Op>& ops) {
     to.kind = from.kind;
     to.sync = from.sync;
     to.replace = from.replace;
+    to.device = from.device;
+    to.gds = from.gds;
+    to.small = from.small;
     to.path = batch->paths.c_str() + path;
     path += from.path.size() + 1;
     to.first_span = static_cast<uint32_t>(batch->spans.size());

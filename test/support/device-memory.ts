@@ -3,6 +3,7 @@
  * For the time of a call each has a place in device memory, copied in before and out afterwards; a slot's `bytes` are a
  * copy, likewise. So every byte of such a test goes through the transport that KVO_TEST_TRANSPORT names.
  */
+import { it } from 'vitest';
 import {
   type ChunkMemory,
   type DeviceRegion,
@@ -21,6 +22,9 @@ export const TRANSPORT = (process.env['KVO_TEST_TRANSPORT'] ?? 'host') as 'host'
 /** A value by the transport under test. */
 export const byTransport = <Value>(values: Readonly<Record<'host' | 'staged' | 'gds', Value>>): Value =>
   values[TRANSPORT];
+
+/** A test of host memory, or of what only an engine on it does; on a GPU it is reported as skipped. */
+export const onHost = it.skipIf(TRANSPORT !== 'host');
 
 /** Settings of `kv_offload` that put an engine's memory on the fake GPU. Sums are asked for: gds leaves them out. */
 export function ownForTransport(): Readonly<Record<string, unknown>> {
@@ -172,13 +176,13 @@ class Pool {
       slots.add(part);
       return isLeased(part) ? part : undefined;
     }
-    if (ArrayBuffer.isView(part)) return this.#place(part, 0, undefined, placed);
+    if (ArrayBuffer.isView(part)) return this.#place(part as NodeJS.ArrayBufferView, 0, undefined, placed);
     const { memory, offset = 0, length } = (part ?? {}) as { memory?: unknown; offset?: number; length?: number };
     if (memory instanceof Slot) {
       slots.add(memory);
       return isLeased(memory) ? part : undefined;
     }
-    if (ArrayBuffer.isView(memory)) return this.#place(memory, offset, length, placed);
+    if (ArrayBuffer.isView(memory)) return this.#place(memory as NodeJS.ArrayBufferView, offset, length, placed);
     const registered = memory instanceof MemoryRegion ? this.regions.get(memory) : undefined;
     // Of another engine, or released.
     if (registered === undefined) return undefined;

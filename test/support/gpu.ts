@@ -4,11 +4,23 @@
  *
  * They read their environment when they are first used, so that it is set here, before any engine opens.
  */
-import { existsSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, expect, onTestFinished } from 'vitest';
+import { temporaryDirectory } from './directories.js';
 import type { Setup } from './engine.js';
 
 const built = (name: string) => fileURLToPath(new URL(`../../.cmake/core/${name}`, import.meta.url));
@@ -85,10 +97,14 @@ function memfd(process: string, name: string): string | undefined {
   return undefined;
 }
 
+/** Of this process's own fakes, where they were found first: {@link anotherFake} has counters of its own. */
+const counters = new Map<string, string>();
+
 /** What a fake counted, in a process; test/fakes/counters.h has the names. Empty where it is not loaded there. */
 export function counted(library: 'cuda' | 'cufile', process = 'self'): Readonly<Record<string, number>> {
-  const path = memfd(process, `kvo-fake-counters:${library} `);
+  const path = (process === 'self' ? counters.get(library) : undefined) ?? memfd(process, `kvo-fake-counters:${library} `);
   if (path === undefined) return {};
+  if (process === 'self') counters.set(library, path);
   const lines = readFileSync(path, 'utf8').replaceAll('\0', '').trim().split('\n');
   return Object.fromEntries(lines.map((line) => [line.split(/ +/)[0] ?? '', Number(line.split(/ +/)[1])]));
 }
@@ -108,4 +124,17 @@ export function held(): Readonly<Record<string, number>> {
 export function deviceFile(address: bigint, process = 'self', device = 0): string {
   const path = memfd(process, `kvo-fake-device:${device}:${address}:`);
   return path ?? expect.fail(`no device memory at ${address} in process ${process}`);
+}
+
+/**
+ * Another copy of a fake, as the loader sees it: with a state of its own, for what is only looked at when a library is
+ * loaded, and for what would spoil the rest of the file.
+ */
+export function anotherFake(library: 'cuda' | 'cufile'): string {
+  const own = temporaryDirectory();
+  const copy = join(own, library === 'cuda' ? 'libfake_cuda.so' : 'libfake_cufile.so');
+  copyFileSync(FAKES[library], copy);
+  // The fake cuFile looks for the device memory beside it.
+  if (library === 'cufile') symlinkSync(FAKES.cuda, join(own, 'libfake_cuda.so'));
+  return copy;
 }

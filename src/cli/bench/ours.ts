@@ -2,7 +2,7 @@
 import { randomFillSync } from 'node:crypto';
 import { loadConfig } from '../../config/index.js';
 import { KVOffloadError } from '../../errors.js';
-import type { Slot } from '../../store/arena.js';
+import type { Slot } from '../../store/slot.js';
 import { KVCacheEngine } from '../../store/engine.js';
 import type { Prompt } from '../../store/prompt.js';
 import type { ChunkResult } from '../../store/types.js';

@@ -1,6 +1,6 @@
 /** One process of several on a directory, told what to do by messages: `kv-offload bench scale` forks it. */
 import { loadConfig } from '../../config/index.js';
-import type { Slot } from '../../store/arena.js';
+import type { Slot } from '../../store/slot.js';
 import { KVCacheEngine } from '../../store/engine.js';
 import { serveAs } from './child.js';
 import { requireAll } from './ours.js';
