@@ -39,7 +39,12 @@ const onGpu = (transport: 'staged' | 'gds', group: number) => {
   const base = folder('integration', group, 60);
   return {
     ...base,
-    test: { ...base.test, name: `integration-${transport}`, exclude: ON_HOST_ONLY, env: { KVO_TEST_TRANSPORT: transport } },
+    test: {
+      ...base.test,
+      name: `integration-${transport}`,
+      exclude: ON_HOST_ONLY,
+      env: { KVO_TEST_TRANSPORT: transport },
+    },
   };
 };
 

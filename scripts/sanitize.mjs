@@ -55,7 +55,8 @@ async function addon() {
     // Node asks for absurd buffers where a test does, and expects null.
     const ours = `detect_leaks=0:allocator_may_return_null=1:log_path=${reports}/report`;
     const ASAN_OPTIONS = `${OPTIONS.ASAN_OPTIONS}:${ours}`;
-    const vitest = [tool('vitest/vitest.mjs'), 'run', '--project', 'integration', '--no-file-parallelism'];
+    const projects = ['integration', 'integration-staged', 'integration-gds'].flatMap((name) => ['--project', name]);
+    const vitest = [tool('vitest/vitest.mjs'), 'run', ...projects, '--no-file-parallelism'];
     // Preloaded by env, so that setarch itself is not.
     const argv = [...steady, 'env', `LD_PRELOAD=${preload}`, process.execPath, ...vitest];
     const run = await quiet('vitest', argv, { env: { ASAN_OPTIONS, KV_OFFLOAD_ADDON: path, NO_COLOR: '1' } }).catch(

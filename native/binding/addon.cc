@@ -12,6 +12,7 @@ namespace {
 void tearDown(AddonData* data) {
   for (EngineObject* engine : data->engines) engine->closeNow();
   data->completions.release();
+  Gds::restUnused();
 }
 
 // CUfileOpError by number.

@@ -28,16 +28,20 @@ void setIfAbsent(const char* name, const std::string& value) {
 
 void* pointer(CudaAddress address) { return reinterpret_cast<void*>(address); }
 
+// Never emptied, as drivers are never closed.
+std::map<std::string, std::shared_ptr<Gds>>& drivers() {
+  static auto& opened = *new std::map<std::string, std::shared_ptr<Gds>>();
+  return opened;
+}
+std::mutex drivers_mutex;
+
 ssize_t answerOf(ssize_t result, int error) { return result == -1 ? -static_cast<ssize_t>(error) : result; }
 
 }  // namespace
 
 std::shared_ptr<Gds> Gds::open(const GdsOptions& options, std::shared_ptr<Device> device, Failure& why) {
-  static std::mutex mutex;
-  // Never emptied, as the driver is never closed.
-  static auto& opened = *new std::map<std::string, std::shared_ptr<Gds>>();
-  const std::lock_guard lock(mutex);
-  if (const auto found = opened.find(options.library); found != opened.end()) {
+  const std::lock_guard lock(drivers_mutex);
+  if (const auto found = drivers().find(options.library); found != drivers().end()) {
     found->second->devices_.emplace(device->index, std::move(device));
     return found->second;
   }
@@ -56,10 +60,10 @@ std::shared_ptr<Gds> Gds::open(const GdsOptions& options, std::shared_ptr<Device
   }
   std::shared_ptr<Gds> gds(new Gds(std::move(cufile)));
   gds->devices_.emplace(device->index, std::move(device));
-  opened.emplace(options.library, gds);
+  drivers().emplace(options.library, gds);
   // Before cuFile's own, since it is registered later. Runs where no cleanup hook of Node's does: process.exit.
   std::atexit([] {
-    for (const auto& one : opened) one.second->comeToRest();
+    for (const auto& [library, one] : drivers()) one->comeToRest();
   });
   return gds;
 }
@@ -76,22 +80,38 @@ Gds::Gds(std::shared_ptr<const CuFile> library) : cufile(*library), library_(std
 
 void Gds::beginUse() {
   const std::lock_guard lock(users_mutex_);
-  if (users_++ == 0 && counts_) counts_ = cufile.startStats().error == 0;
+  ++users_;
+  if (counting_ || !counts_) return;
+  counts_ = cufile.startStats().error == 0;
+  counting_ = counts_;
 }
 
 void Gds::endUse() {
   const std::lock_guard lock(users_mutex_);
-  if (--users_ == 0 && counts_ && cufile.stopStats != nullptr) (void)cufile.stopStats();
+  --users_;
+}
+
+// True where it was counting; users_mutex_ is held.
+bool Gds::stopCounting() {
+  if (!counting_ || cufile.stopStats == nullptr) return false;
+  counting_ = false;
+  return cufile.stopStats().error == 0;
+}
+
+void Gds::restUnused() {
+  const std::lock_guard lock(drivers_mutex);
+  for (const auto& [library, gds] : drivers()) {
+    const std::lock_guard users_lock(gds->users_mutex_);
+    if (gds->users_ == 0) (void)gds->stopCounting();
+  }
 }
 
 void Gds::comeToRest() {
   // What hangs is not waited for.
   if (!running_.try_lock_for(std::chrono::seconds(2))) return;
   const std::lock_guard lock(users_mutex_);
-  if (users_ == 0 || !counts_ || cufile.stopStats == nullptr) return;
-  (void)cufile.stopStats();
   // The thread that counts ends a moment later; seen to crash otherwise, with 1.15.
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  if (stopCounting()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
 }
 
 Gds::Registered Gds::registerMemory(CudaAddress base, size_t bytes, Failure& why) {

@@ -41,9 +41,12 @@ class Gds {
   Gds(const Gds&) = delete;
   Gds& operator=(const Gds&) = delete;
 
-  // Between these cuFile counts: while anyone uses it, since its counting does not outlive the process's end well.
+  // Between these cuFile counts. It does not stop with the last user: a new one might come at once, and a process whose
+  // counting was stopped and started again that fast was seen to crash (1.15).
   void beginUse();
   void endUse();
+  // Stops the counting of all drivers that nobody uses, for environments that end: it does not outlive the process well.
+  static void restUnused();
 
   // What memory was registered as.
   enum class Registered : uint8_t { kWhole, kPieces, kNot };
@@ -70,6 +73,7 @@ class Gds {
 
  private:
   explicit Gds(std::shared_ptr<const CuFile> library);
+  bool stopCounting();
   void comeToRest();
   void deregisterAll(CudaAddress base, size_t bytes);
   struct Place {
@@ -83,6 +87,7 @@ class Gds {
   bool counts_ = false;
   std::mutex users_mutex_;
   int users_ = 0;
+  bool counting_ = false;
   mutable std::shared_timed_mutex running_;  // shared by each call of cuFile's; held for good once the process exits
   mutable std::shared_mutex mutex_;
   std::map<CudaAddress, size_t> registered_;

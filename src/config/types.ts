@@ -35,7 +35,7 @@ export interface ConfigValues {
   readonly allocationAttemptDelaySecs: number;
   /** One object a layer. `use_layerwise`, default false; not for MLA models. */
   readonly useLayerwise: boolean;
-  /** Write sums of a chunk's payload on store, and compare them on retrieve. `kv_offload.checksums`, default true; on a GPU where it costs little. */
+  /** Write sums of a chunk's payload on store, and compare them on retrieve. `kv_offload.checksums`, default true; false on a GPU. */
   readonly checksums: boolean;
   /** fsync before a chunk is published. `kv_offload.sync`, default false. */
   readonly sync: boolean;

@@ -7,7 +7,7 @@ import { Arena } from './arena.js';
 import { type Base, openBase } from './bases.js';
 import { type Gpu, type GpuInfo, openGpu } from './gpu.js';
 import { Model } from './model.js';
-import { checksumsFor, threadsFor, transferOptions } from './options.js';
+import { threadsFor, transferOptions } from './options.js';
 import { type Counters, type Session, Suspects } from './session.js';
 import { checkTransport, chooseRoutes } from './transport.js';
 import type { ModelDescription } from './types.js';
@@ -67,7 +67,6 @@ async function openWith(
       writeBase,
       counters: newCounters(),
       suspects: new Suspects(),
-      checksums: checksumsFor(config, gds),
       routes,
     };
     return { session, arena, gpu: gpu?.info };

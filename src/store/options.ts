@@ -15,11 +15,6 @@ export function threadsFor(config: Config, gds: boolean): number {
   return gds && isDefault(config, 'ioThreads') ? GDS_THREADS : config.ioThreads;
 }
 
-/** Sums, likewise: what cuFile moves does not pass through host memory, where they cost little. */
-export function checksumsFor(config: Config, gds: boolean): boolean {
-  return gds && isDefault(config, 'checksums') ? false : config.checksums;
-}
-
 /** For {@link Transfer}'s constructor. */
 export function transferOptions(config: Config): TransferOptions {
   return {

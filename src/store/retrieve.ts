@@ -87,7 +87,7 @@ async function load(
   wait: Wait | undefined,
 ): Promise<{ readonly outcomes: Outcomes; readonly judged: readonly Judged[] }> {
   const paths = prompt.paths(base);
-  const sums = session.checksums;
+  const sums = session.config.checksums;
   const gds = session.routes[base]?.reads === 'gds';
   const loads = missing.map((i) => ({ path: paths[i] ?? '', segments: wanted[i]?.segments ?? [], sums, gds }));
   const outcomes = await session.transfer.run(planLoads(loads, memory.buffers, wait), signal);

@@ -40,8 +40,6 @@ export interface Session {
   readonly writeBase: number;
   readonly counters: Counters;
   readonly suspects: Suspects;
-  /** Whether sums are written and compared. */
-  readonly checksums: boolean;
   /** How a GPU's bytes move, by base path; empty without one. */
   readonly routes: readonly Route[];
 }

@@ -86,8 +86,7 @@ function submit(
   signal: AbortSignal | undefined,
   wait: Wait | undefined,
 ): Promise<Outcomes> {
-  const { checksums } = session;
-  const { sync } = session.config;
+  const { checksums, sync } = session.config;
   const gds = session.routes[session.writeBase]?.writes === 'gds';
   const stores = which.map((i) => {
     const { chunk, path, segments } = given[i] as Given;

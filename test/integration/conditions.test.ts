@@ -281,7 +281,8 @@ describe('O_DIRECT', () => {
         }),
       );
       const via = { host: 'direct', staged: 'staged-direct', gds: 'gds' } as const;
-      if (refused === undefined) expect(new Set(result.chunks.map((chunk) => chunk.via))).toEqual(new Set([via[TRANSPORT]]));
+      if (refused === undefined)
+        expect(new Set(result.chunks.map((chunk) => chunk.via))).toEqual(new Set([via[TRANSPORT]]));
       // What was written directly is read by others without.
       const plain = await openEngine(setup);
       expect((await plain.retrieve(all, into)).tokens).toBe(all.length);

@@ -134,11 +134,17 @@ describe('a failure of CUDA’s', () => {
     const offsets = BigUint64Array.from({ length: size / block }, (_, i) => BigInt(i * 2 * block));
     const memory = { memory: region, offsets, length: block };
     control(faults);
-    expect((await engine.store(prompt, [memory])).chunks[0]).toMatchObject({ outcome: 'failed', error: { code: 'KVO_CUDA' } });
+    expect((await engine.store(prompt, [memory])).chunks[0]).toMatchObject({
+      outcome: 'failed',
+      error: { code: 'KVO_CUDA' },
+    });
     control('');
     expect(outcomesOf(await engine.store(prompt, [memory]))).toEqual(['stored']);
     control(faults);
-    expect((await engine.retrieve(prompt, [memory])).chunks[0]).toMatchObject({ outcome: 'failed', error: { code: 'KVO_CUDA' } });
+    expect((await engine.retrieve(prompt, [memory])).chunks[0]).toMatchObject({
+      outcome: 'failed',
+      error: { code: 'KVO_CUDA' },
+    });
   });
 
   it('for good fails what follows too, and the engine closes', async () => {

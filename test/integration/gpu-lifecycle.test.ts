@@ -59,7 +59,7 @@ describe.each(['staged', 'gds', 'auto'])('close, transport %s', (transport) => {
     expect(held()['deviceBlocks']).toBeGreaterThanOrEqual(1);
     expect(before['deviceBlocks']).toBeGreaterThanOrEqual(1);
     control('');
-    await until(() => counted('cufile')['underWay'] === 0 && leftovers(base).length === 0);
+    await until(() => held()['underWay'] === 0 && held()['streams'] === 0 && leftovers(base).length === 0);
   });
 });
 

@@ -58,15 +58,37 @@ describe('registration with cuFile', () => {
   const MIB = 2 ** 20;
   it.each<[string, string, { registered: string; refused?: RegExp }, number, boolean]>([
     ['whole', '', { registered: 'whole' }, 1, true],
-    ['in pieces where it is too large', 'registerBuffer:above=16', { registered: 'pieces', refused: /\(5036\)/ }, 4, true],
-    ['in pieces where its range is refused', 'registerBuffer:above=16=5022', { registered: 'pieces', refused: /\(5022\)/ }, 4, true],
-    ['not, where pieces are refused too', 'registerBuffer:above=1', { registered: 'not', refused: /\(5036\)/ }, 0, false],
+    [
+      'in pieces where it is too large',
+      'registerBuffer:above=16',
+      { registered: 'pieces', refused: /\(5036\)/ },
+      4,
+      true,
+    ],
+    [
+      'in pieces where its range is refused',
+      'registerBuffer:above=16=5022',
+      { registered: 'pieces', refused: /\(5022\)/ },
+      4,
+      true,
+    ],
+    [
+      'not, where pieces are refused too',
+      'registerBuffer:above=1',
+      { registered: 'not', refused: /\(5036\)/ },
+      0,
+      false,
+    ],
     ['not, where CUDA fails', 'registerBuffer:5011=2', { registered: 'not', refused: /CUDA error 2/ }, 0, false],
   ])('is %s, and bytes are right', async (_, faults, expected, buffers, registered) => {
     const before = counted('cufile')['buffers'] ?? 0;
     control(faults);
     // Slots of 5 MiB lie across pieces of 16.
-    const setup = gpuSetup(temporaryDirectory(), { transport: 'gds' }, { model: modelOfKiB(5 * 1024), settings: { cufile_buffer_size: 64 } });
+    const setup = gpuSetup(
+      temporaryDirectory(),
+      { transport: 'gds' },
+      { model: modelOfKiB(5 * 1024), settings: { cufile_buffer_size: 64 } },
+    );
     const engine = await openEngine(setup);
     const buffer = engine.transport.buffer;
     expect(buffer?.registered).toBe(expected.registered);
@@ -146,11 +168,14 @@ describe('memory that is refused', () => {
         return engine.registerDevice((await other.allocateDevice(1000)).address, 1000);
       },
     ],
-    ['freed', async (engine) => {
-      const region = await engine.allocateDevice(1000);
-      region.release();
-      return engine.registerDevice(region.address, 1000);
-    }],
+    [
+      'freed',
+      async (engine) => {
+        const region = await engine.allocateDevice(1000);
+        region.release();
+        return engine.registerDevice(region.address, 1000);
+      },
+    ],
     ['a handle of another length', (engine) => engine.openDeviceMemory({ handle: new Uint8Array(65), byteLength: 1 })],
     ['a handle of nobody’s', (engine) => engine.openDeviceMemory({ handle: new Uint8Array(64), byteLength: 1 })],
   ])('%s', async (_, call) => {
@@ -248,7 +273,11 @@ describe('memory of another process', () => {
     const imports = counted('cuda')['imports'] ?? 0;
     const other = peer();
     const { address, handle } = await other.allocate(65536);
-    writeFileSync(deviceFile(address, other.pid), Buffer.concat([Buffer.alloc(1000), bytes, Buffer.alloc(65536 - 1000 - CHUNK_BYTES)]), { flag: 'r+' });
+    writeFileSync(
+      deviceFile(address, other.pid),
+      Buffer.concat([Buffer.alloc(1000), bytes, Buffer.alloc(65536 - 1000 - CHUNK_BYTES)]),
+      { flag: 'r+' },
+    );
     const engine = await open();
     const region = await engine.openDeviceMemory({ handle: spelled(handle), offset: 1000, byteLength: 30_000 });
     expect(region.byteLength).toBe(30_000);
@@ -274,7 +303,11 @@ describe('memory of another process', () => {
     const other = peer();
     const { address, handle } = await other.allocate(65536);
     const engine = await open();
-    for (const [offset, byteLength] of [[1, 65536], [70_000, 1], [0, 65537]] as const) {
+    for (const [offset, byteLength] of [
+      [1, 65536],
+      [70_000, 1],
+      [0, 65537],
+    ] as const) {
       expect(await rejection(engine.openDeviceMemory({ handle, offset, byteLength }))).toMatchObject({
         code: 'KVO_MEMORY_INVALID',
       });
@@ -295,7 +328,9 @@ describe('memory of another process', () => {
 describe('several GPUs', () => {
   it('have an engine each, which writes to the directory of its number', async () => {
     const base = [temporaryDirectory(), temporaryDirectory()];
-    const engines = await Promise.all([0, 1].map((index) => openEngine({ base, own: fakeGpu({ device: `cuda:${index}` }) })));
+    const engines = await Promise.all(
+      [0, 1].map((index) => openEngine({ base, own: fakeGpu({ device: `cuda:${index}` }) })),
+    );
     for (const [index, engine] of engines.entries()) {
       expect(engine.transport.device).toMatchObject({ index, name: `Fake GPU ${index}` });
       const [slot] = await engine.lease(1);

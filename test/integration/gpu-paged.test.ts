@@ -136,7 +136,10 @@ describe('many small chunks', () => {
     const place = (i: number) => ({ memory: region, offset: i * 4096, length: 2048 });
     const prompt = tokens(many * CHUNK);
     const before = counted('cuda');
-    await engine.store(prompt, Array.from({ length: many }, (_, i) => place(i)));
+    await engine.store(
+      prompt,
+      Array.from({ length: many }, (_, i) => place(i)),
+    );
     const calls = (name: string) => (counted('cuda')[name] ?? 0) - (before[name] ?? 0);
     expect(calls('batchCopies') + calls('copies')).toBe(many);
     expect(calls('batches') + calls('copies')).toBeLessThan(many / 4);

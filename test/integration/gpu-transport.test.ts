@@ -191,9 +191,9 @@ describe('a file that cuFile refuses later', () => {
 });
 
 describe('a read-only mount', () => {
-  it('is tried with a chunk that is there, and nothing is written', async () => {
+  it('is tried with a chunk that is there, and nothing is written', async (context) => {
     const base = tinyFilesystem('size=8m');
-    if (base === undefined) return expect(process.getuid?.()).not.toBe(-1);
+    if (base === undefined) return context.skip();
     const writing = await open({}, base);
     await vias(writing);
     await writing.close();
@@ -211,9 +211,9 @@ describe('a read-only mount', () => {
     expect(filesBelow(base)).toEqual(files);
   });
 
-  it('without a chunk is staged, since nothing can be tried', async () => {
+  it('without a chunk is staged, since nothing can be tried', async (context) => {
     const base = tinyFilesystem('size=1m');
-    if (base === undefined) return expect(process.getuid?.()).not.toBe(-1);
+    if (base === undefined) return context.skip();
     remount(base, 'ro');
     const engine = await open({}, base);
     expect(engine.transport.kind).toBe('staged');

@@ -36,7 +36,11 @@ async function inTurns(calls: readonly (() => Promise<Finished>)[]): Promise<Fin
 }
 
 const child = (base: string, transport: string, more: object) =>
-  runChild('gpu-midway', { setup: { base, own: fakeGpu({ transport, checksums: true }) }, seed: 1, ...more }, { env: SLOW });
+  runChild(
+    'gpu-midway',
+    { setup: { base, own: fakeGpu({ transport, checksums: true }) }, seed: 1, ...more },
+    { env: SLOW },
+  );
 
 describe.each(['staged', 'gds'])('in the midst of transfers, %s', (transport) => {
   it(`process.exit ends at once and quietly, ${TIMES} times`, async () => {
@@ -69,7 +73,9 @@ describe.each(['staged', 'gds'])('in the midst of transfers, %s', (transport) =>
     const setup = { base, settings: { blocking_timeout_secs: 0.1 }, own: fakeGpu({ transport }) };
     for (const afterMs of [20, 300]) {
       const faults = { KVO_FAKE_FAULTS: 'streamCopy:hang@2;read:hang@4;write:hang@4' };
-      expect(await runChild('gpu-midway', { setup, seed: 1, afterMs, how: 'exit' }, { env: faults })).toMatchObject(CLEAN);
+      expect(await runChild('gpu-midway', { setup, seed: 1, afterMs, how: 'exit' }, { env: faults })).toMatchObject(
+        CLEAN,
+      );
     }
   });
 });

@@ -42,7 +42,11 @@ type Move = (memory: readonly ChunkMemory[]) => Promise<StoreResult | RetrieveRe
 export async function takeHostMemory(engine: KVCacheEngine): Promise<void> {
   if (TRANSPORT === 'host' || engine.transport.kind === 'host') return;
   const pool = new Pool(await engine.allocateDevice(POOL_BYTES));
-  const own = { lease: engine.lease.bind(engine), register: engine.register.bind(engine), close: engine.close.bind(engine) };
+  const own = {
+    lease: engine.lease.bind(engine),
+    register: engine.register.bind(engine),
+    close: engine.close.bind(engine),
+  };
   const calls = {
     store: engine.store.bind(engine),
     retrieve: engine.retrieve.bind(engine),

@@ -59,7 +59,11 @@ export function fakeGpu(more: Readonly<Record<string, unknown>> = {}): Readonly<
 }
 
 /** A setup of an engine on the fake GPU. */
-export function gpuSetup(base: Setup['base'], own: Readonly<Record<string, unknown>> = {}, more: Partial<Setup> = {}): Setup {
+export function gpuSetup(
+  base: Setup['base'],
+  own: Readonly<Record<string, unknown>> = {},
+  more: Partial<Setup> = {},
+): Setup {
   return { base, own: fakeGpu(own), ...more };
 }
 
@@ -102,7 +106,8 @@ const counters = new Map<string, string>();
 
 /** What a fake counted, in a process; test/fakes/counters.h has the names. Empty where it is not loaded there. */
 export function counted(library: 'cuda' | 'cufile', process = 'self'): Readonly<Record<string, number>> {
-  const path = (process === 'self' ? counters.get(library) : undefined) ?? memfd(process, `kvo-fake-counters:${library} `);
+  const path =
+    (process === 'self' ? counters.get(library) : undefined) ?? memfd(process, `kvo-fake-counters:${library} `);
   if (path === undefined) return {};
   if (process === 'self') counters.set(library, path);
   const lines = readFileSync(path, 'utf8').replaceAll('\0', '').trim().split('\n');
