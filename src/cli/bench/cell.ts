@@ -1,14 +1,19 @@
 /** One cell of the sweep: a chunk size, threads, depth and I/O mode, moved by everyone in turn. */
 import { join } from 'node:path';
 import type { Prompt } from '../../store/prompt.js';
+import type { TransportInfo } from '../../store/transport.js';
 import { makeCold } from './cold.js';
-import { type Contender, emptied, fio, nodePeer, plainCpp } from './contenders.js';
+import { type Contender, emptied, fio, nodePeer, plainCpp, plainCppGpu } from './contenders.js';
+import { type Link, linkRatio } from './gpu.js';
 import { Latencies, Meters } from './meters.js';
 import { Ours, requireAll } from './ours.js';
+import type { PlainGpuOptions } from './plain-gpu.js';
 import type { ChunkPreset } from './presets.js';
 import type { Row } from './schema.js';
 import { inAnyOrder, ratioOf, spreadOf } from './statistics.js';
+import { setAside } from './set-aside.js';
 import { each, timed } from './timing.js';
+import { type Way, type Ways, cacheOf, waysOf } from './ways.js';
 
 export interface Cell {
   readonly preset: ChunkPreset;
@@ -20,6 +25,13 @@ export interface Cell {
   readonly sums: boolean;
 }
 
+/** What cells with a GPU's memory share. */
+export interface CellGpu {
+  readonly link: Link;
+  /** plain_gpu, where there is one. */
+  readonly plain: PlainGpuOptions | undefined;
+}
+
 /** What every cell shares. */
 export interface CellContext {
   readonly directory: string;
@@ -29,6 +41,12 @@ export interface CellContext {
   readonly plainIo: string | undefined;
   readonly fio: boolean;
   readonly nodePeers: boolean;
+  /** Undefined: chunks lie in host memory. */
+  readonly gpu: CellGpu | undefined;
+  /** Settings of `kv_offload` that win over the configured ones. */
+  readonly own: Readonly<Record<string, unknown>>;
+  /** Told how an engine that is measured moves bytes. */
+  readonly opened: (transport: TransportInfo) => void;
   /** Whether to measure cold reads too, where they can be made. */
   readonly cold: boolean;
   readonly idleP99: number;
@@ -57,25 +75,29 @@ export function stepsOf({ operations, repeats }: Pick<CellContext, 'operations' 
 /** Measures a cell; its rows. */
 export async function measureCell(cell: Cell, context: CellContext): Promise<Row[]> {
   const { directory, signal } = context;
-  const ours = await Ours.open({ ...cell, directory: join(directory, 'ours'), signal });
+  const ours = await Ours.open({ ...cell, directory: join(directory, 'ours'), own: context.own, signal });
+  context.opened(ours.engine.transport);
+  const ways = waysOf(ours.engine.transport, cell.direct);
   const contenders: Contender[] = [ours];
   try {
-    contenders.push(...peersOf(cell, context));
+    contenders.push(...(context.gpu === undefined ? peersOf(cell, context) : gpuPeersOf(cell, ways, context)));
     const rows: Row[] = [];
     // What was stored last is what is retrieved.
-    rows.push(...(await inTurn('store', 'none', contenders, ours, cell, context)));
+    rows.push(...(await inTurn('store', 'none', contenders, ours, ways.store, cell, context)));
     await verified(ours);
     if (context.operations.has('retrieve')) {
-      rows.push(...(await inTurn('retrieve', cell.direct ? 'bypassed' : 'warm', contenders, ours, cell, context)));
+      const cache = cacheOf(ways.retrieve);
+      rows.push(...(await inTurn('retrieve', cache, contenders, ours, ways.retrieve, cell, context)));
       await verified(ours);
-      if (context.cold && !cell.direct) rows.push(...(await coldReads(contenders, ours, cell, context)));
+      if (context.cold && cache === 'warm') rows.push(...(await coldReads(contenders, ours, ways, cell, context)));
     }
-    await oneByOne(rows, ours, cell, context);
+    await oneByOne(rows, ours, ways, cell, context);
     return rows.filter((row) => context.operations.has(row.operation));
   } finally {
     for (const contender of contenders) contender.close();
     await ours.end();
-    for (const contender of contenders) emptied(join(directory, folderOf(contender)));
+    const empty = context.gpu === undefined ? emptied : setAside;
+    for (const contender of contenders) empty(join(directory, folderOf(contender)));
   }
 }
 
@@ -97,6 +119,19 @@ function peersOf(cell: Cell, context: CellContext): Contender[] {
   ];
 }
 
+/** plain_gpu reads and writes through the page cache, so that it is held against nothing else. */
+function gpuPeersOf(cell: Cell, { store, retrieve }: Ways, context: CellContext): Contender[] {
+  const { preset, chunks, threads, direct } = cell;
+  const plain = context.gpu?.plain;
+  if (plain === undefined) return [];
+  if ([store, retrieve].some(({ transport, io }) => transport !== 'staged' || io === 'direct')) {
+    context.note('no plain C++ rows beside gds or O_DIRECT: it goes through the page cache');
+    return [];
+  }
+  const directory = join(context.directory, 'plain-cpp');
+  return [plainCppGpu(plain, { directory, files: chunks, bytes: preset.chunkBytes, threads, direct })];
+}
+
 /** What comes back into memory that was cleared is what was stored. */
 async function verified(ours: Ours): Promise<void> {
   ours.clear();
@@ -111,6 +146,7 @@ async function inTurn(
   cache: Row['cache'],
   contenders: readonly Contender[],
   ours: Ours,
+  way: Way,
   cell: Cell,
   context: CellContext,
   before?: (contender: Contender) => Promise<void>,
@@ -119,6 +155,7 @@ async function inTurn(
   const meters = new Meters(ours.engine, context.idleP99);
   const rates = new Map<Contender, number[]>(contenders.map((contender) => [contender, []]));
   let order = contenders;
+  ours.takeVias();
   const repeats = before === undefined ? context.repeats : Math.min(context.repeats, COLD_REPEATS);
   for (let repeat = before === undefined ? -1 : 0; repeat < repeats; repeat++) {
     if (repeat > 0 && context.late(UNTIL[cache === 'cold' ? 'cold' : operation])) break;
@@ -131,20 +168,28 @@ async function inTurn(
       const seconds = contender === ours && repeat >= 0 ? await meters.around(bytes, run) : await run();
       if (repeat >= 0) rates.get(contender)?.push(bytes / seconds / 1e9);
     }
+    if (repeat < 0) ours.takeVias();
     context.step();
   }
   const own = rates.get(ours) ?? [];
+  const ofLink = (values: readonly number[]) => context.gpu && linkRatio(context.gpu.link, operation, values);
   return contenders.map((contender): Row => {
     const values = rates.get(contender) ?? [];
-    const row = rowOf(operation, contender.by, cache, cell, values);
-    if (contender !== ours) return row;
+    const row = rowOf(operation, contender.by, cache, cell, way, values);
+    const ceiling = ofLink(values);
+    if (contender !== ours) return { ...row, ...(ceiling && { ratios: ceiling, verified: true }) };
+    const read = meters.read();
     const others = contenders.filter((other) => other !== ours);
     return {
       ...row,
-      ...meters.read(),
+      ...read,
+      ...(read.path && context.gpu && { path: { ...read.path, via: ours.takeVias() } }),
       bytesInFlight: Math.min(cell.depth, cell.chunks) * cell.preset.chunkBytes,
       verified: true,
-      ratios: Object.fromEntries(others.map((other) => [other.by, ratioOf(own, rates.get(other) ?? [])])),
+      ratios: {
+        ...ceiling,
+        ...Object.fromEntries(others.map((other) => [other.by, ratioOf(own, rates.get(other) ?? [])])),
+      },
     };
   });
 }
@@ -152,6 +197,7 @@ async function inTurn(
 async function coldReads(
   contenders: readonly Contender[],
   ours: Ours,
+  ways: Ways,
   cell: Cell,
   context: CellContext,
 ): Promise<Row[]> {
@@ -166,12 +212,12 @@ async function coldReads(
     const cold = await makeCold(contender.files(), cell.preset.chunkBytes);
     if ('impossible' in cold) context.note(`a cold read of ${contender.by} was not cold: ${cold.impossible}`);
   };
-  const rows = await inTurn('retrieve', 'cold', those, ours, cell, context, before);
+  const rows = await inTurn('retrieve', 'cold', those, ours, ways.retrieve, cell, context, before);
   return rows.map((row) => ({ ...row, coldBy: first.by }));
 }
 
 /** Single-chunk calls, `depth` of them at a time: the latency of each; and the mix of 70% retrieves and 30% stores. */
-async function oneByOne(rows: Row[], ours: Ours, cell: Cell, context: CellContext): Promise<void> {
+async function oneByOne(rows: Row[], ours: Ours, ways: Ways, cell: Cell, context: CellContext): Promise<void> {
   const { chunks, depth, preset } = cell;
   const { engine } = ours;
   let made = 0;
@@ -195,13 +241,13 @@ async function oneByOne(rows: Row[], ours: Ours, cell: Cell, context: CellContex
   const got = new Latencies();
   for (let repeat = 0; repeat < context.repeats; repeat++) {
     if (repeat > 0 && context.late(UNTIL.latency)) break;
-    emptied(join(context.directory, 'ours'));
+    ours.emptied();
     await each(chunks, depth, (i) => stored.time(() => store(prompts[i] as Prompt, i)));
     await each(chunks, depth, (i) => got.time(() => retrieve(prompts[i] as Prompt, i)));
     context.signal.throwIfAborted();
   }
   Object.assign(own('store', 'none') ?? {}, { latency: stored.read() });
-  Object.assign(own('retrieve', cell.direct ? 'bypassed' : 'warm') ?? {}, { latency: got.read() });
+  Object.assign(own('retrieve', cacheOf(ways.retrieve)) ?? {}, { latency: got.read() });
   context.step();
 
   if (!context.operations.has('mix')) return;
@@ -226,7 +272,7 @@ async function oneByOne(rows: Row[], ours: Ours, cell: Cell, context: CellContex
   }
   const bytesInFlight = Math.min(depth, chunks) * preset.chunkBytes;
   rows.push({
-    ...rowOf('mix', 'kv-offload', cell.direct ? 'bypassed' : 'warm', cell, values),
+    ...rowOf('mix', 'kv-offload', cacheOf(ways.mix), cell, ways.mix, values),
     ...meters.read(),
     latency: latencies.read(),
     bytesInFlight,
@@ -235,19 +281,20 @@ async function oneByOne(rows: Row[], ours: Ours, cell: Cell, context: CellContex
 }
 
 /** A row of a cell, without what only some have. */
-export function rowOf(
+function rowOf(
   operation: Row['operation'],
   by: Row['by'],
   cache: Row['cache'],
   cell: Cell,
+  { transport: taken, io }: Way,
   values: readonly number[],
 ): Row {
-  const { preset, chunks, threads, depth, direct } = cell;
-  const io = direct ? 'direct' : 'buffered';
+  const { preset, chunks, threads, depth } = cell;
   const sums = by === 'kv-offload' && cell.sums;
-  const transport = by === 'kv-offload' ? 'host' : 'none';
+  const onGpu = taken !== 'host';
+  const transport = onGpu || by === 'kv-offload' ? taken : 'none';
   // Sums tell apart our rows alone, but each of them has its own pairs with the others.
-  const marks = [`t${threads}`, `d${depth}`, io, cell.sums ? 'sums' : 'no-sums', cache];
+  const marks = [`t${threads}`, `d${depth}`, io, cell.sums ? 'sums' : 'no-sums', cache, ...(onGpu ? [taken] : [])];
   return {
     id: [operation, by, preset.name, `x${chunks}`, ...marks].join('/'),
     operation,

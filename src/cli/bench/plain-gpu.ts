@@ -1,13 +1,18 @@
-/** Drives bench/gpu/plain_gpu.cc, the plain C++ that ours is held against. */
+/** Drives bench/gpu/plain_gpu.cc, the plain C++ that ours is held against on a GPU: in a clone with a compiler alone. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import type { Cost } from './measure.js';
+import { type Program, findProgram } from './compile.js';
+import { inPackage } from './package-root.js';
 
-/** Where scripts/gpu.mjs has it built. */
-const PROGRAM = process.env['KV_OFFLOAD_PLAIN_GPU'] ?? '.cmake/core/plain_gpu';
+/** What one run cost. */
+export interface PlainCost {
+  readonly seconds: number;
+  /** CPU seconds of its process, user and system. */
+  readonly cpu: number;
+}
 
-/** A run's answer. */
-interface Answer extends Cost {
+interface Answer extends PlainCost {
   readonly verified: boolean | null;
 }
 
@@ -24,17 +29,42 @@ export interface PlainRun {
   readonly check?: boolean;
 }
 
+const FOLDER = 'bench/gpu/plain';
+const SHIM = ['cuda', 'library'].map((name) => `native/shim/${name}`);
+
+/** The program's path, compiled if need be; or why there is none. */
+export async function findPlainGpu(): Promise<Program> {
+  const own = existsSync(inPackage(FOLDER)) ? readdirSync(inPackage(FOLDER)).map((name) => `${FOLDER}/${name}`) : [];
+  const shim = SHIM.flatMap((name) => [`${name}.cc`, `${name}.h`]);
+  return findProgram('plain_gpu', ['bench/gpu/plain_gpu.cc', ...own, ...shim], [`-I${inPackage('native')}`, '-ldl']);
+}
+
+export interface PlainGpuOptions {
+  readonly program: string;
+  /** libcuda's path; undefined: what the loader finds. */
+  readonly libcuda: string | undefined;
+  /** The GPU's number. */
+  readonly index?: number;
+  /** What it says of the machine goes to standard error; else only its last words into the error of a run. */
+  readonly aloud?: boolean;
+}
+
 /** One running plain_gpu. */
 export class PlainGpu {
   readonly #child: ChildProcess;
   readonly #answers: AsyncIterator<string>;
+  #lastWords = '';
 
-  /** @param library - libcuda's path, or undefined for the loader's */
-  constructor(library: string | undefined) {
-    const words = library === undefined ? [] : ['--cuda', library];
-    this.#child = spawn(PROGRAM, words, { stdio: ['pipe', 'pipe', 'inherit'] });
+  constructor({ program, libcuda, index = 0, aloud = false }: PlainGpuOptions) {
+    const words = [...(libcuda === undefined ? [] : ['--cuda', libcuda]), '--device', String(index)];
+    this.#child = spawn(program, words, { stdio: ['pipe', 'pipe', aloud ? 'inherit' : 'pipe'] });
     this.#child.on('error', (error) => {
-      throw new Error(`cannot run ${PROGRAM}: ${error.message}; npm run bench:gpu builds it`);
+      this.#lastWords = error.message;
+    });
+    // What it does not read any more, its answer will tell.
+    this.#child.stdin?.on('error', () => undefined);
+    this.#child.stderr?.on('data', (data: Buffer) => {
+      this.#lastWords = data.toString().trim().split('\n').at(-1) ?? '';
     });
     if (!this.#child.stdout) throw new Error('plain_gpu has no output');
     this.#answers = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
@@ -46,7 +76,7 @@ export class PlainGpu {
   }
 
   /** Runs `store` or `load`. @throws Error where bytes were compared and wrong */
-  async run(what: 'store' | 'load', { directory, check = false, ...numbers }: PlainRun): Promise<Cost> {
+  async run(what: 'store' | 'load', { directory, check = false, ...numbers }: PlainRun): Promise<PlainCost> {
     const words = Object.entries(numbers).map(([name, value]) => `${name}=${value}`);
     const answer = (await this.#ask([what, directory, ...words, `check=${Number(check)}`].join(' '))) as Answer;
     if (check && answer.verified !== true) throw new Error(`plain_gpu: ${what} moved wrong bytes`);
@@ -60,7 +90,7 @@ export class PlainGpu {
   async #ask(command: string): Promise<unknown> {
     this.#child.stdin?.write(`${command}\n`);
     const answer = await this.#answers.next();
-    if (answer.done === true) throw new Error(`plain_gpu ended at: ${command}`);
+    if (answer.done === true) throw new Error(`plain_gpu ended at: ${command}; ${this.#lastWords}`);
     return JSON.parse(answer.value);
   }
 }
