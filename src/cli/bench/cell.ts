@@ -1,69 +1,25 @@
 /** One cell of the sweep: a chunk size, threads, depth and I/O mode, moved by everyone in turn. */
 import { join } from 'node:path';
 import type { Prompt } from '../../store/prompt.js';
-import type { TransportInfo } from '../../store/transport.js';
+import type { Cell, CellContext } from './cell-context.js';
+import { rowOf } from './cell-row.js';
 import { makeCold } from './cold.js';
-import { type Contender, emptied, fio, nodePeer, plainCpp, plainCppGpu } from './contenders.js';
-import { type Link, linkRatio } from './gpu.js';
+import { type Contender, emptied } from './contenders.js';
+import { linkRatio } from './gpu.js';
 import { Latencies, Meters } from './meters.js';
 import { Ours, requireAll } from './ours.js';
-import type { PlainGpuOptions } from './plain-gpu.js';
-import type { ChunkPreset } from './presets.js';
+import { gpuRivals, hostRivals } from './rivals.js';
 import type { Row } from './schema.js';
-import { inAnyOrder, ratioOf, spreadOf } from './statistics.js';
+import { inAnyOrder, ratioOf } from './statistics.js';
 import { setAside } from './set-aside.js';
 import { each, timed } from './timing.js';
 import { type Way, type Ways, cacheOf, waysOf } from './ways.js';
-
-export interface Cell {
-  readonly preset: ChunkPreset;
-  readonly chunks: number;
-  readonly threads: number;
-  /** Chunks a call. */
-  readonly depth: number;
-  readonly direct: boolean;
-  readonly sums: boolean;
-}
-
-/** What cells with a GPU's memory share. */
-export interface CellGpu {
-  readonly link: Link;
-  /** plain_gpu, where there is one. */
-  readonly plain: PlainGpuOptions | undefined;
-}
-
-/** What every cell shares. */
-export interface CellContext {
-  readonly directory: string;
-  readonly repeats: number;
-  readonly operations: ReadonlySet<string>;
-  /** Peers and ceilings that there are. */
-  readonly plainIo: string | undefined;
-  readonly fio: boolean;
-  readonly nodePeers: boolean;
-  /** Undefined: chunks lie in host memory. */
-  readonly gpu: CellGpu | undefined;
-  /** Settings of `kv_offload` that win over the configured ones. */
-  readonly own: Readonly<Record<string, unknown>>;
-  /** Told how an engine that is measured moves bytes. */
-  readonly opened: (transport: TransportInfo) => void;
-  /** Whether to measure cold reads too, where they can be made. */
-  readonly cold: boolean;
-  readonly idleP99: number;
-  readonly signal: AbortSignal;
-  /** True once such a part, 0 to 1, of the cell's time is used up: it then goes on after the repeat that it is at. */
-  readonly late: (part: number) => boolean;
-  readonly note: (text: string) => void;
-  readonly step: () => void;
-}
 
 /** Parts of a cell's time by whose end each kind of run goes on to the next. */
 const UNTIL = { store: 0.35, retrieve: 0.65, cold: 0.75, latency: 0.85, mix: 1 } as const;
 /** Of ten operations of the mix, so many retrieve. */
 const RETRIEVES_OF_TEN = 7;
 const COLD_REPEATS = 3;
-/** Direct I/O wants lengths that are multiples of it. */
-const SECTOR = 4096;
 
 /** Steps of progress that a cell takes at most. */
 export function stepsOf({ operations, repeats }: Pick<CellContext, 'operations' | 'repeats'>): number {
@@ -80,7 +36,7 @@ export async function measureCell(cell: Cell, context: CellContext): Promise<Row
   const ways = waysOf(ours.engine.transport, cell.direct);
   const contenders: Contender[] = [ours];
   try {
-    contenders.push(...(context.gpu === undefined ? peersOf(cell, context) : gpuPeersOf(cell, ways, context)));
+    contenders.push(...(context.gpu === undefined ? hostRivals(cell, context) : gpuRivals(cell, ways, context)));
     const rows: Row[] = [];
     // What was stored last is what is retrieved.
     rows.push(...(await inTurn('store', 'none', contenders, ours, ways.store, cell, context)));
@@ -102,35 +58,6 @@ export async function measureCell(cell: Cell, context: CellContext): Promise<Row
 }
 
 const folderOf = ({ by }: Contender) => (by === 'kv-offload' ? 'ours' : by);
-
-/** Node has no way to give fs.promises aligned memory, so that direct I/O has no peers of Node's own. */
-function peersOf(cell: Cell, context: CellContext): Contender[] {
-  const { preset, chunks, threads, direct } = cell;
-  const load = (by: Row['by']) => {
-    return { directory: join(context.directory, by), files: chunks, bytes: preset.chunkBytes, threads, direct };
-  };
-  const aligned = !direct || preset.chunkBytes % SECTOR === 0;
-  return [
-    ...(context.plainIo !== undefined && aligned ? [plainCpp(context.plainIo, load('plain-cpp'))] : []),
-    ...(context.fio && aligned ? [fio(load('fio'), context.signal)] : []),
-    ...(context.nodePeers && !direct
-      ? (['fs-promises', 'file-handle'] as const).map((by) => nodePeer(by, load(by)))
-      : []),
-  ];
-}
-
-/** plain_gpu reads and writes through the page cache, so that it is held against nothing else. */
-function gpuPeersOf(cell: Cell, { store, retrieve }: Ways, context: CellContext): Contender[] {
-  const { preset, chunks, threads, direct } = cell;
-  const plain = context.gpu?.plain;
-  if (plain === undefined) return [];
-  if ([store, retrieve].some(({ transport, io }) => transport !== 'staged' || io === 'direct')) {
-    context.note('no plain C++ rows beside gds or O_DIRECT: it goes through the page cache');
-    return [];
-  }
-  const directory = join(context.directory, 'plain-cpp');
-  return [plainCppGpu(plain, { directory, files: chunks, bytes: preset.chunkBytes, threads, direct })];
-}
 
 /** What comes back into memory that was cleared is what was stored. */
 async function verified(ours: Ours): Promise<void> {
@@ -179,11 +106,15 @@ async function inTurn(
     const ceiling = ofLink(values);
     if (contender !== ours) return { ...row, ...(ceiling && { ratios: ceiling, verified: true }) };
     const read = meters.read();
+    const via = ours.takeVias();
+    if (context.gpu && Object.keys(via).some((taken) => !taken.startsWith(way.transport))) {
+      context.note(`some chunks of ${row.id} took another way than ${way.transport}: see path.via`);
+    }
     const others = contenders.filter((other) => other !== ours);
     return {
       ...row,
       ...read,
-      ...(read.path && context.gpu && { path: { ...read.path, via: ours.takeVias() } }),
+      ...(read.path && context.gpu && { path: { ...read.path, via } }),
       bytesInFlight: Math.min(cell.depth, cell.chunks) * cell.preset.chunkBytes,
       verified: true,
       ratios: {
@@ -278,38 +209,4 @@ async function oneByOne(rows: Row[], ours: Ours, ways: Ways, cell: Cell, context
     bytesInFlight,
     details: { retrieves: RETRIEVES_OF_TEN / 10 },
   });
-}
-
-/** A row of a cell, without what only some have. */
-function rowOf(
-  operation: Row['operation'],
-  by: Row['by'],
-  cache: Row['cache'],
-  cell: Cell,
-  { transport: taken, io }: Way,
-  values: readonly number[],
-): Row {
-  const { preset, chunks, threads, depth } = cell;
-  const sums = by === 'kv-offload' && cell.sums;
-  const onGpu = taken !== 'host';
-  const transport = onGpu || by === 'kv-offload' ? taken : 'none';
-  // Sums tell apart our rows alone, but each of them has its own pairs with the others.
-  const marks = [`t${threads}`, `d${depth}`, io, cell.sums ? 'sums' : 'no-sums', cache, ...(onGpu ? [taken] : [])];
-  return {
-    id: [operation, by, preset.name, `x${chunks}`, ...marks].join('/'),
-    operation,
-    by,
-    chunk: preset.name,
-    chunkBytes: preset.chunkBytes,
-    chunks,
-    threads,
-    depth,
-    io,
-    sums,
-    transport,
-    cache,
-    unit: 'GB/s',
-    values: [...values],
-    ...spreadOf(values),
-  };
 }

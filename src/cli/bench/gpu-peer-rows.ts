@@ -1,10 +1,11 @@
 /** Rows of LMCache, KvikIO and NIXL beside ours: the same chunk sizes and numbers, each peer by itself. */
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Link, linkRatio } from './gpu.js';
 import { PEERS, type PeerFigures, peerEnvironment, runPeer } from './gpu-peers.js';
 import type { ChunkPreset } from './presets.js';
 import type { Row } from './schema.js';
-import { setAside } from './set-aside.js';
+import { truncateBelow } from './set-aside.js';
 import { spreadOf } from './statistics.js';
 
 /** Chunks of LMCache are tensors of 256 tokens, two of K and V, two bytes each. */
@@ -36,13 +37,14 @@ export async function peerRows(options: PeerRowsOptions): Promise<Row[]> {
     note(`no rows of LMCache, KvikIO and NIXL: ${found.missing}`);
     return [];
   }
+  const directory = join(options.directory, 'peers');
+  mkdirSync(directory);
   const rows: Row[] = [];
   for (const { preset, chunks } of sizes) {
     if (preset.chunkBytes % MULTIPLE !== 0) {
       note(`no rows of LMCache, KvikIO and NIXL for ${preset.name}: they want multiples of ${MULTIPLE} bytes`);
       continue;
     }
-    const directory = join(options.directory, 'peers');
     for (const { peer, threads } of PEERS) {
       const what = `${peer} with ${threads} threads, ${preset.name}`;
       if (options.late()) note(`no rows of ${what}: the time was over; give more with --seconds`);
@@ -55,7 +57,7 @@ export async function peerRows(options: PeerRowsOptions): Promise<Row[]> {
       }
       step();
     }
-    setAside(directory);
+    truncateBelow(directory);
   }
   if (rows.length > 0) {
     note(

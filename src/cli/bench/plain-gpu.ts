@@ -49,6 +49,19 @@ export interface PlainGpuOptions {
   readonly aloud?: boolean;
 }
 
+/** Why it does not run on this GPU; undefined where it does. */
+export async function plainGpuTrouble(options: PlainGpuOptions): Promise<string | undefined> {
+  const plain = new PlainGpu(options);
+  try {
+    await plain.ceiling();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  } finally {
+    plain.close();
+  }
+}
+
 /** One running plain_gpu. */
 export class PlainGpu {
   readonly #child: ChildProcess;

@@ -6,20 +6,19 @@ import { KVOffloadError } from '../../errors.js';
 import { KVCacheEngine } from '../../store/engine.js';
 import type { TransportInfo } from '../../store/transport.js';
 import { Progress } from '../progress.js';
-import { type Cell, type CellContext, measureCell, stepsOf } from './cell.js';
-import { fioVersion } from './contenders.js';
+import type { Cell, CellContext } from './cell-context.js';
+import { measureCell, stepsOf } from './cell.js';
 import { describeGpu, measureLink } from './gpu.js';
 import { PEER_RUNS, peerRows } from './gpu-peer-rows.js';
 import { measureLookup } from './lookup-row.js';
 import { describeVersions } from './machine.js';
 import { measureMemcpy } from './memcpy.js';
 import { idleDelayP99 } from './meters.js';
-import { type PlainGpuOptions, findPlainGpu } from './plain-gpu.js';
-import { findPlainIo } from './plain-io.js';
 import { reportOf } from './report.js';
 import type { Report, Row } from './schema.js';
 import { spreadOf } from './statistics.js';
 import { type SweepOptions, cellsOf, fromSettings, gpuNeedsOf, needsOf } from './sweep.js';
+import { contendersOf, findGpuTools, findTools } from './tools.js';
 import { type Needs, inWorkspace, requireRoom } from './workspace.js';
 
 const IDLE_MS = 200;
@@ -75,7 +74,7 @@ export async function runBench(options: RunOptions): Promise<Report> {
         python: options.python !== undefined,
         mix: operations.has('mix'),
       })
-    : needsOf(cells, repeats, peersOf(options, tools), operations.has('mix'));
+    : needsOf(cells, repeats, contendersOf(options.peers, tools), operations.has('mix'));
   await requireRoom(parent, needs);
   await options.announce(announcement(parent, cells.length, needs, options.budget));
 
@@ -91,7 +90,7 @@ export async function runBench(options: RunOptions): Promise<Report> {
     try {
       const probed = await probeTransport(directory, cells[0], own);
       // As an engine's own defaults: they depend on whether cuFile moves bytes.
-      if (probed.kind === 'gds') cells = sweepFor(true);
+      if (probed.kind === 'gds') cells = withoutTwins(sweepFor(true), note);
       const link = onGpu ? await measureLink(config, repeats) : undefined;
       rows.push(...(link?.rows ?? (await ceilings(cells, repeats))));
       step();
@@ -175,50 +174,12 @@ function refuseForHost({ transport, python }: RunOptions): void {
   );
 }
 
-interface Tools {
-  readonly plainIo: string | undefined;
-  readonly plainGpu: PlainGpuOptions | undefined;
-  readonly fio: boolean;
-  readonly version: string | undefined;
-}
-
-/** Contenders beside ours, in host memory. */
-function peersOf({ peers }: RunOptions, { plainIo, fio }: Tools): number {
-  return (peers ? 2 : 0) + (plainIo === undefined ? 0 : 1) + (fio ? 1 : 0);
-}
-
-async function findTools(peers: boolean, note: (text: string) => void): Promise<Tools> {
-  if (!peers) {
-    note('no ceilings but memcpy and no peers: --no-peers was given');
-    return { plainIo: undefined, plainGpu: undefined, fio: false, version: undefined };
-  }
-  const plain = await findPlainIo();
-  if ('missing' in plain) note(`no plain C++ rows: ${plain.missing}`);
-  const version = await fioVersion();
-  if (version === undefined) note('no fio rows: fio is not installed');
-  const plainIo = 'program' in plain ? plain.program : undefined;
-  return { plainIo, plainGpu: undefined, fio: version !== undefined, version };
-}
-
-async function findGpuTools(config: Config, options: RunOptions, note: (text: string) => void): Promise<Tools> {
-  note('no memcpy, fio, fs.promises and FileHandle rows: they end in host memory; --device cpu measures them');
-  const none = { plainIo: undefined, plainGpu: undefined, fio: false, version: undefined };
-  if (!options.peers) {
-    note('no ceilings but pinned copies and no peers: --no-peers was given');
-    return none;
-  }
-  if (options.python === undefined) note('no rows of LMCache, KvikIO and NIXL: --peers names no Python that has them');
-  const stat = await findPlainIo();
-  const plain = await findPlainGpu();
-  if ('missing' in plain) note(`no plain C++ rows: ${plain.missing}`);
-  return {
-    ...none,
-    plainIo: 'program' in stat ? stat.program : undefined,
-    plainGpu:
-      'program' in plain
-        ? { program: plain.program, libcuda: config.libcudaPath, index: deviceNumber(config.device) ?? 0 }
-        : undefined,
-  };
+/** cuFile opens files with O_DIRECT in any case. */
+function withoutTwins(cells: readonly Cell[], note: (text: string) => void): Cell[] {
+  const [first] = cells;
+  const own = cells.filter(({ direct }) => direct === first?.direct);
+  if (own.length < cells.length) note('buffered and direct were measured once: with cuFile they are the same');
+  return own;
 }
 
 async function measurePeers(

@@ -2,6 +2,13 @@
 import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, truncateSync, unlinkSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
+/** Empties every file below a directory, and leaves them there, for the reason that {@link setAside} has. */
+export function truncateBelow(directory: string): void {
+  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile()) truncateSync(join(entry.parentPath, entry.name));
+  }
+}
+
 let asides = 0;
 
 /**

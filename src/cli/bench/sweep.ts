@@ -1,7 +1,7 @@
 /** What a run will measure, and what it takes at most: said before anything is written. */
 import type { Config } from '../../config/index.js';
 import { checksumsFor, threadsFor } from '../../store/options.js';
-import type { Cell } from './cell.js';
+import type { Cell } from './cell-context.js';
 import { COPY_MEMORY } from './gpu.js';
 import { LOOKUP_FILES } from './lookup-row.js';
 import { memcpyMemory } from './memcpy.js';
