@@ -11,6 +11,9 @@ import { spreadOf } from './statistics.js';
 /** Chunks of LMCache are tensors of 256 tokens, two of K and V, two bytes each. */
 const MULTIPLE = 1024;
 
+/** One that hangs is ended. */
+const TIMEOUT_MS = 300_000;
+
 /** How many runs of a peer there are for each chunk size. */
 export const PEER_RUNS = PEERS.length;
 
@@ -50,7 +53,11 @@ export async function peerRows(options: PeerRowsOptions): Promise<Row[]> {
       if (options.late()) note(`no rows of ${what}: the time was over; give more with --seconds`);
       else {
         const run = { peer, threads, directory, bytes: preset.chunkBytes, files: chunks, repeats: options.repeats };
-        for (const answer of await runPeer(python, run, { env: found.env, signal: options.signal })) {
+        for (const answer of await runPeer(python, run, {
+          env: found.env,
+          signal: options.signal,
+          timeoutMs: TIMEOUT_MS,
+        })) {
           if ('what' in answer) rows.push(rowOf(answer, preset, chunks, options.link));
           else note(`no rows of ${what}: ${answer.skipped ?? answer.failed ?? 'it did not say why'}`);
         }

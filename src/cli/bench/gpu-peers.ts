@@ -50,7 +50,7 @@ export interface PeerRun {
 export async function runPeer(
   python: string,
   run: PeerRun,
-  options: { readonly env?: NodeJS.ProcessEnv; readonly signal?: AbortSignal } = {},
+  options: { readonly env?: NodeJS.ProcessEnv; readonly signal?: AbortSignal; readonly timeoutMs?: number } = {},
 ): Promise<PeerAnswer[]> {
   const words = [run.peer, run.directory, String(run.bytes), String(run.files), '--threads', String(run.threads)];
   const script = inPackage(PEERS_SCRIPT);
@@ -58,6 +58,7 @@ export async function runPeer(
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },
     ...(options.signal && { signal: options.signal }),
+    ...(options.timeoutMs !== undefined && { timeout: options.timeoutMs, killSignal: 'SIGKILL' }),
   });
   const stderr: string[] = [];
   child.stderr.on('data', (data: Buffer) => stderr.push(data.toString()));
