@@ -1,5 +1,6 @@
 /** Throughput of large chunks against the plain C++ loop, fio and Node's own calls: rows of `kv-offload bench`. */
-import { type Cell, measureCell } from '../src/cli/bench/cell.js';
+import type { Cell } from '../src/cli/bench/cell-context.js';
+import { measureCell } from '../src/cli/bench/cell.js';
 import { fioVersion } from '../src/cli/bench/contenders.js';
 import { presetOf } from '../src/cli/bench/presets.js';
 import type { Row } from '../src/cli/bench/schema.js';
@@ -28,6 +29,9 @@ export async function benchMoving(options: MovingOptions, chunk: string): Promis
     plainIo,
     fio: (await fioVersion()) !== undefined,
     nodePeers: true,
+    gpu: undefined,
+    own: {},
+    opened: () => undefined,
     cold: false,
     idleP99: 0,
     signal: new AbortController().signal,

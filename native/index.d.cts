@@ -124,6 +124,16 @@ export declare function releaseDevice(session: NativeDeviceSession): void;
 /** cuFile's version, without opening its driver. */
 export declare function cufileVersion(library: string): { version: number; path: string } | NativeFailure;
 
+/**
+ * Seconds that a copy of `bytes` between pinned host memory and the GPU takes, one a run, after one each way that does
+ * not count. Holds so many bytes of either memory for its time. Integers from 1 up.
+ */
+export declare function measureCopies(
+  session: NativeDeviceSession,
+  bytes: number,
+  runs: number,
+): Promise<{ toDevice: number[]; toHost: number[] } | NativeFailure>;
+
 /** Names of cuFile's errors by number. */
 export declare const cufileCodes: Readonly<Record<number, string>>;
 

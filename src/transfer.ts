@@ -83,6 +83,28 @@ export function releaseDevice(session: DeviceSession): void {
   native().releaseDevice(session);
 }
 
+/** Seconds of copies between pinned host memory and a GPU, one a run. */
+export interface CopySpeed {
+  readonly toDevice: readonly number[];
+  readonly toHost: readonly number[];
+}
+
+/**
+ * How fast the GPU's link is: copies of `bytes`, `runs` each way. Takes so many bytes of pinned and of GPU memory.
+ *
+ * @param bytes - an integer from 1 up, as `runs` is
+ * @throws KVOffloadError `KVO_ARGUMENT_INVALID`, `KVO_DEVICE_MEMORY`, `KVO_CUDA`
+ */
+export async function measureCopies(session: DeviceSession, bytes: number, runs: number): Promise<CopySpeed> {
+  for (const [name, value] of [['bytes', bytes] as const, ['runs', runs] as const]) {
+    if (Number.isSafeInteger(value) && value > 0) continue;
+    throw new KVOffloadError('KVO_ARGUMENT_INVALID', `${name} is ${value}; it is an integer from 1 up`);
+  }
+  const measured = await native().measureCopies(session, bytes, runs);
+  if ('failure' in measured) throw failureError(`pinned copies of ${bytes} bytes`, measured.failure);
+  return measured;
+}
+
 /** cuFile's version as `1.15`, and its file, without opening its driver; or why it can't be had. */
 export function cufileVersion(library = ''): { version: string; path: string } | { failure: string } {
   const found = native().cufileVersion(library);

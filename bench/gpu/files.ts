@@ -1,28 +1,9 @@
 /** The files of a cache directory, from outside the library. */
-import { closeSync, existsSync, mkdirSync, openSync, readSync, readdirSync, renameSync, truncateSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { closeSync, openSync, readSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Pattern } from './pattern.js';
 
 const HEADER = 4096;
-
-let asides = 0;
-
-/**
- * A directory whose files are gone and whose directories are there, as in a cache that has been in use. The files are
- * set aside and emptied, not deleted: ext4 without a journal makes new files slowly (0.7 ms each was seen) where others
- * were deleted less than a minute ago, since it must not use their inodes again so soon and looks at each of them.
- */
-export function emptied(directory: string): void {
-  if (!existsSync(directory)) return;
-  const aside = `${directory}.old-${asides++}`;
-  renameSync(directory, aside);
-  mkdirSync(directory);
-  for (const entry of readdirSync(aside, { recursive: true, withFileTypes: true })) {
-    const path = join(entry.parentPath, entry.name);
-    if (entry.isDirectory()) mkdirSync(join(directory, relative(aside, path)), { recursive: true });
-    else truncateSync(path);
-  }
-}
 
 /** Whether below `directory` lie so many data files, of every chunk one, and each with the chunk's bytes. */
 export function filesHold(directory: string, pattern: Pattern, chunks: number): boolean {

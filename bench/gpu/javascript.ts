@@ -1,8 +1,8 @@
 /** What the library costs beside the bytes: a batch of chunks of one byte each. */
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { setAside } from '../../src/cli/bench/set-aside.js';
 import { median } from '../../src/cli/bench/statistics.js';
-import { emptied } from './files.js';
 import { cost } from './measure.js';
 import { Ours } from './ours.js';
 
@@ -45,7 +45,7 @@ export async function benchJavaScript(
     const store = await measured(
       'store',
       () => ours.store(),
-      () => emptied(base),
+      () => setAside(base),
     );
     const retrieve = await measured(
       'retrieve',
@@ -54,7 +54,7 @@ export async function benchJavaScript(
     );
     return [retrieve, store];
   } finally {
-    emptied(base);
+    setAside(base);
   }
 }
 

@@ -8,10 +8,11 @@ import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findMount } from 'kv-offload';
+import { PEERS } from '../../src/cli/bench/gpu-peers.js';
+import { PlainGpu } from '../../src/cli/bench/plain-gpu.js';
 import { batchCostLine, benchJavaScript, type BatchCost } from './javascript.js';
 import { benchMoves, type Shape } from './moves.js';
-import { PEERS, benchPeer } from './peers.js';
-import { PlainGpu } from './plain.js';
+import { benchPeer } from './peers.js';
 import { type Row, line, targetLine } from './rows.js';
 import { targets } from './targets.js';
 
@@ -57,7 +58,11 @@ async function main(): Promise<void> {
   const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Linux ${release()}, Node ${process.version}`;
   say(machine);
 
-  const plain = new PlainGpu(process.env['KV_OFFLOAD_LIBCUDA_PATH']);
+  const plain = new PlainGpu({
+    program: process.env['KV_OFFLOAD_PLAIN_GPU'] ?? '.cmake/core/plain_gpu',
+    libcuda: process.env['KV_OFFLOAD_LIBCUDA_PATH'],
+    aloud: true,
+  });
   const folders = list(values.directories).map((directory) => {
     mkdirSync(directory, { recursive: true });
     const folder = mkdtempSync(join(directory, 'kv-offload-gpu-'));

@@ -1,10 +1,10 @@
 /** Stores and retrieves of whole batches: ours and plain C++ in turn, every byte compared once. */
 import { join } from 'node:path';
 import type { TransportInfo } from 'kv-offload';
-import { emptied } from './files.js';
+import type { PlainGpu, PlainRun } from '../../src/cli/bench/plain-gpu.js';
+import { setAside } from '../../src/cli/bench/set-aside.js';
 import { type Cost, cost, figures, inTurn } from './measure.js';
 import { Ours } from './ours.js';
-import type { PlainGpu, PlainRun } from './plain.js';
 import type { Row } from './rows.js';
 
 /** One place and size to measure. */
@@ -37,7 +37,7 @@ export async function benchMoves(plain: PlainGpu, shape: Shape, runs: number): P
     ours.fill();
 
     const store = async () => {
-      emptied(base);
+      setAside(base);
       return cost(() => ours.store());
     };
     const plainStore = () => plain.run('store', plainRun);
@@ -70,8 +70,8 @@ export async function benchMoves(plain: PlainGpu, shape: Shape, runs: number): P
       row('store', stored, ceiling.toHost, storedRight),
     ];
   } finally {
-    emptied(base);
-    emptied(plainRun.directory);
+    setAside(base);
+    setAside(plainRun.directory);
   }
 }
 

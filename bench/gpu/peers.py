@@ -3,7 +3,7 @@
     peers.py PEER DIR BYTES FILES [--threads N] [--repeats N] [--store]
 
 PEER is lmcache-gds, lmcache-posix (its fallback), kvikio or nixl. Prints one JSON line a run:
-{peer, what, bytes, files, threads, best, median (GB/s), cpu (seconds a GiB), us (a chunk), verified, note}, or
+{peer, what, bytes, files, threads, best, median, values (GB/s), cpu (seconds a GiB), us (a chunk), verified, note}, or
 {peer, skipped: why} where it cannot run here. Files are in the page cache when they are read.
 """
 import argparse
@@ -74,6 +74,7 @@ class Bench:
             "threads": self.threads,
             "best": round(total / min(seconds) / 1e9, 2),
             "median": round(total / statistics.median(seconds) / 1e9, 2),
+            "values": [round(total / one / 1e9, 3) for one in seconds],
             "cpu": round(statistics.median(cpu) / (total / GIB), 3),
             "us": round(statistics.median(seconds) / self.files * 1e6, 1),
             "verified": verified,

@@ -43,6 +43,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("openDevice", Napi::Function::New(env, openDevice, "openDevice"));
   exports.Set("releaseDevice", Napi::Function::New(env, releaseDevice, "releaseDevice"));
   exports.Set("cufileVersion", Napi::Function::New(env, cufileVersion, "cufileVersion"));
+  exports.Set("measureCopies", Napi::Function::New(env, measureCopies, "measureCopies"));
   exports.Set("cufileCodes", cufileCodes(env));
   definePure(env, exports);
   return exports;

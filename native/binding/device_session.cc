@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "../core/copy_speed.h"
 #include "aside.h"
 
 namespace kvo {
@@ -68,6 +69,30 @@ Napi::Value describe(Napi::Env env, const Opening& opened) {
   return described;
 }
 
+struct Measuring {
+  Holder session;
+  size_t bytes = 0;
+  size_t runs = 0;
+
+  bool done = false;
+  CopySpeed speed;
+  Failure why;
+};
+
+Napi::Value secondsOf(Napi::Env env, const std::vector<double>& seconds) {
+  const Napi::Array array = Napi::Array::New(env, seconds.size());
+  for (uint32_t i = 0; i < seconds.size(); ++i) array.Set(i, seconds[i]);
+  return array;
+}
+
+Napi::Value describe(Napi::Env env, const Measuring& measured) {
+  if (!measured.done) return failureObject(env, measured.why);
+  const Napi::Object speed = Napi::Object::New(env);
+  speed.Set("toDevice", secondsOf(env, measured.speed.to_device));
+  speed.Set("toHost", secondsOf(env, measured.speed.to_host));
+  return speed;
+}
+
 }  // namespace
 
 Napi::Object failureObject(Napi::Env env, const Failure& why) {
@@ -107,6 +132,18 @@ Napi::Value cufileVersion(const Napi::CallbackInfo& info) {
 Napi::Value releaseDevice(const Napi::CallbackInfo& info) {
   info[0].As<Napi::External<Holder>>().Data()->reset();
   return info.Env().Undefined();
+}
+
+Napi::Value measureCopies(const Napi::CallbackInfo& info) {
+  auto measuring = std::make_shared<Measuring>();
+  measuring->session = sessionOf(info[0]);
+  measuring->bytes = static_cast<size_t>(info[1].As<Napi::Number>().Int64Value());
+  measuring->runs = static_cast<size_t>(info[2].As<Napi::Number>().Int64Value());
+  const auto work = [measuring] {
+    Measuring& all = *measuring;
+    all.done = measureCopies(*all.session->device, all.bytes, all.runs, all.speed, all.why);
+  };
+  return runAside(info.Env(), work, [measuring](Napi::Env env) { return describe(env, *measuring); });
 }
 
 std::shared_ptr<DeviceSession> sessionOf(const Napi::Value& value) {

@@ -21,6 +21,8 @@ Napi::Value openDevice(const Napi::CallbackInfo& info);
 Napi::Value releaseDevice(const Napi::CallbackInfo& info);
 // cufileVersion(path): { version, path } or { failure }, without opening its driver.
 Napi::Value cufileVersion(const Napi::CallbackInfo& info);
+// measureCopies(session, bytes, runs): a promise of { toDevice, toHost }, seconds each, or of { failure }.
+Napi::Value measureCopies(const Napi::CallbackInfo& info);
 
 // The session in `value`, or null where that is undefined.
 std::shared_ptr<DeviceSession> sessionOf(const Napi::Value& value);

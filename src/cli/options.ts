@@ -1,5 +1,6 @@
 /** Options that several commands share, and values of options. */
 import type { Command } from '@commander-js/extra-typings';
+import { DEVICE } from '../config/device.js';
 import { KVOffloadError } from '../errors.js';
 
 export const BASE = '--base <dir>';
@@ -62,6 +63,21 @@ export function words<Word extends string>(option: string, known: readonly Word[
       if (found !== undefined) return found;
       throw bad(`${option} is ${JSON.stringify(text)}; it is of ${known.join(', ')}, with commas between`);
     });
+}
+
+/** A parser of one word of a list. */
+export function word<Word extends string>(option: string, known: readonly Word[]): (text: string) => Word {
+  return (text) => {
+    const found = known.find((one) => one === text);
+    if (found !== undefined) return found;
+    throw bad(`${option} is ${JSON.stringify(text)}; it is one of ${known.join(', ')}`);
+  };
+}
+
+/** A parser of devices, as the setting `device` has them. */
+export function device(text: string): string {
+  if (DEVICE.test(text)) return text;
+  throw bad(`--device is ${JSON.stringify(text)}; it is cpu, cuda, or cuda: and a number, such as cuda:1`);
 }
 
 /** A parser of integers from 1 to `most`, with commas between. */

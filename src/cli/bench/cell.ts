@@ -1,51 +1,25 @@
 /** One cell of the sweep: a chunk size, threads, depth and I/O mode, moved by everyone in turn. */
 import { join } from 'node:path';
 import type { Prompt } from '../../store/prompt.js';
+import type { Cell, CellContext } from './cell-context.js';
+import { rowOf } from './cell-row.js';
 import { makeCold } from './cold.js';
-import { type Contender, emptied, fio, nodePeer, plainCpp } from './contenders.js';
+import { type Contender, emptied } from './contenders.js';
+import { linkRatio } from './gpu.js';
 import { Latencies, Meters } from './meters.js';
 import { Ours, requireAll } from './ours.js';
-import type { ChunkPreset } from './presets.js';
+import { gpuRivals, hostRivals } from './rivals.js';
 import type { Row } from './schema.js';
-import { inAnyOrder, ratioOf, spreadOf } from './statistics.js';
+import { inAnyOrder, ratioOf } from './statistics.js';
+import { setAside } from './set-aside.js';
 import { each, timed } from './timing.js';
-
-export interface Cell {
-  readonly preset: ChunkPreset;
-  readonly chunks: number;
-  readonly threads: number;
-  /** Chunks a call. */
-  readonly depth: number;
-  readonly direct: boolean;
-  readonly sums: boolean;
-}
-
-/** What every cell shares. */
-export interface CellContext {
-  readonly directory: string;
-  readonly repeats: number;
-  readonly operations: ReadonlySet<string>;
-  /** Peers and ceilings that there are. */
-  readonly plainIo: string | undefined;
-  readonly fio: boolean;
-  readonly nodePeers: boolean;
-  /** Whether to measure cold reads too, where they can be made. */
-  readonly cold: boolean;
-  readonly idleP99: number;
-  readonly signal: AbortSignal;
-  /** True once such a part, 0 to 1, of the cell's time is used up: it then goes on after the repeat that it is at. */
-  readonly late: (part: number) => boolean;
-  readonly note: (text: string) => void;
-  readonly step: () => void;
-}
+import { type Way, type Ways, cacheOf, waysOf } from './ways.js';
 
 /** Parts of a cell's time by whose end each kind of run goes on to the next. */
 const UNTIL = { store: 0.35, retrieve: 0.65, cold: 0.75, latency: 0.85, mix: 1 } as const;
 /** Of ten operations of the mix, so many retrieve. */
 const RETRIEVES_OF_TEN = 7;
 const COLD_REPEATS = 3;
-/** Direct I/O wants lengths that are multiples of it. */
-const SECTOR = 4096;
 
 /** Steps of progress that a cell takes at most. */
 export function stepsOf({ operations, repeats }: Pick<CellContext, 'operations' | 'repeats'>): number {
@@ -57,45 +31,33 @@ export function stepsOf({ operations, repeats }: Pick<CellContext, 'operations' 
 /** Measures a cell; its rows. */
 export async function measureCell(cell: Cell, context: CellContext): Promise<Row[]> {
   const { directory, signal } = context;
-  const ours = await Ours.open({ ...cell, directory: join(directory, 'ours'), signal });
+  const ours = await Ours.open({ ...cell, directory: join(directory, 'ours'), own: context.own, signal });
+  context.opened(ours.engine.transport);
+  const ways = waysOf(ours.engine.transport, cell.direct);
   const contenders: Contender[] = [ours];
   try {
-    contenders.push(...peersOf(cell, context));
+    contenders.push(...(context.gpu === undefined ? hostRivals(cell, context) : gpuRivals(cell, ways, context)));
     const rows: Row[] = [];
     // What was stored last is what is retrieved.
-    rows.push(...(await inTurn('store', 'none', contenders, ours, cell, context)));
+    rows.push(...(await inTurn('store', 'none', contenders, ours, ways.store, cell, context)));
     await verified(ours);
     if (context.operations.has('retrieve')) {
-      rows.push(...(await inTurn('retrieve', cell.direct ? 'bypassed' : 'warm', contenders, ours, cell, context)));
+      const cache = cacheOf(ways.retrieve);
+      rows.push(...(await inTurn('retrieve', cache, contenders, ours, ways.retrieve, cell, context)));
       await verified(ours);
-      if (context.cold && !cell.direct) rows.push(...(await coldReads(contenders, ours, cell, context)));
+      if (context.cold && cache === 'warm') rows.push(...(await coldReads(contenders, ours, ways, cell, context)));
     }
-    await oneByOne(rows, ours, cell, context);
+    await oneByOne(rows, ours, ways, cell, context);
     return rows.filter((row) => context.operations.has(row.operation));
   } finally {
     for (const contender of contenders) contender.close();
     await ours.end();
-    for (const contender of contenders) emptied(join(directory, folderOf(contender)));
+    const empty = context.gpu === undefined ? emptied : setAside;
+    for (const contender of contenders) empty(join(directory, folderOf(contender)));
   }
 }
 
 const folderOf = ({ by }: Contender) => (by === 'kv-offload' ? 'ours' : by);
-
-/** Node has no way to give fs.promises aligned memory, so that direct I/O has no peers of Node's own. */
-function peersOf(cell: Cell, context: CellContext): Contender[] {
-  const { preset, chunks, threads, direct } = cell;
-  const load = (by: Row['by']) => {
-    return { directory: join(context.directory, by), files: chunks, bytes: preset.chunkBytes, threads, direct };
-  };
-  const aligned = !direct || preset.chunkBytes % SECTOR === 0;
-  return [
-    ...(context.plainIo !== undefined && aligned ? [plainCpp(context.plainIo, load('plain-cpp'))] : []),
-    ...(context.fio && aligned ? [fio(load('fio'), context.signal)] : []),
-    ...(context.nodePeers && !direct
-      ? (['fs-promises', 'file-handle'] as const).map((by) => nodePeer(by, load(by)))
-      : []),
-  ];
-}
 
 /** What comes back into memory that was cleared is what was stored. */
 async function verified(ours: Ours): Promise<void> {
@@ -111,6 +73,7 @@ async function inTurn(
   cache: Row['cache'],
   contenders: readonly Contender[],
   ours: Ours,
+  way: Way,
   cell: Cell,
   context: CellContext,
   before?: (contender: Contender) => Promise<void>,
@@ -119,6 +82,7 @@ async function inTurn(
   const meters = new Meters(ours.engine, context.idleP99);
   const rates = new Map<Contender, number[]>(contenders.map((contender) => [contender, []]));
   let order = contenders;
+  ours.takeVias();
   const repeats = before === undefined ? context.repeats : Math.min(context.repeats, COLD_REPEATS);
   for (let repeat = before === undefined ? -1 : 0; repeat < repeats; repeat++) {
     if (repeat > 0 && context.late(UNTIL[cache === 'cold' ? 'cold' : operation])) break;
@@ -131,20 +95,32 @@ async function inTurn(
       const seconds = contender === ours && repeat >= 0 ? await meters.around(bytes, run) : await run();
       if (repeat >= 0) rates.get(contender)?.push(bytes / seconds / 1e9);
     }
+    if (repeat < 0) ours.takeVias();
     context.step();
   }
   const own = rates.get(ours) ?? [];
+  const ofLink = (values: readonly number[]) => context.gpu && linkRatio(context.gpu.link, operation, values);
   return contenders.map((contender): Row => {
     const values = rates.get(contender) ?? [];
-    const row = rowOf(operation, contender.by, cache, cell, values);
-    if (contender !== ours) return row;
+    const row = rowOf(operation, contender.by, cache, cell, way, values);
+    const ceiling = ofLink(values);
+    if (contender !== ours) return { ...row, ...(ceiling && { ratios: ceiling, verified: true }) };
+    const read = meters.read();
+    const via = ours.takeVias();
+    if (context.gpu && Object.keys(via).some((taken) => !taken.startsWith(way.transport))) {
+      context.note(`some chunks of ${row.id} took another way than ${way.transport}: see path.via`);
+    }
     const others = contenders.filter((other) => other !== ours);
     return {
       ...row,
-      ...meters.read(),
+      ...read,
+      ...(read.path && context.gpu && { path: { ...read.path, via } }),
       bytesInFlight: Math.min(cell.depth, cell.chunks) * cell.preset.chunkBytes,
       verified: true,
-      ratios: Object.fromEntries(others.map((other) => [other.by, ratioOf(own, rates.get(other) ?? [])])),
+      ratios: {
+        ...ceiling,
+        ...Object.fromEntries(others.map((other) => [other.by, ratioOf(own, rates.get(other) ?? [])])),
+      },
     };
   });
 }
@@ -152,6 +128,7 @@ async function inTurn(
 async function coldReads(
   contenders: readonly Contender[],
   ours: Ours,
+  ways: Ways,
   cell: Cell,
   context: CellContext,
 ): Promise<Row[]> {
@@ -166,12 +143,12 @@ async function coldReads(
     const cold = await makeCold(contender.files(), cell.preset.chunkBytes);
     if ('impossible' in cold) context.note(`a cold read of ${contender.by} was not cold: ${cold.impossible}`);
   };
-  const rows = await inTurn('retrieve', 'cold', those, ours, cell, context, before);
+  const rows = await inTurn('retrieve', 'cold', those, ours, ways.retrieve, cell, context, before);
   return rows.map((row) => ({ ...row, coldBy: first.by }));
 }
 
 /** Single-chunk calls, `depth` of them at a time: the latency of each; and the mix of 70% retrieves and 30% stores. */
-async function oneByOne(rows: Row[], ours: Ours, cell: Cell, context: CellContext): Promise<void> {
+async function oneByOne(rows: Row[], ours: Ours, ways: Ways, cell: Cell, context: CellContext): Promise<void> {
   const { chunks, depth, preset } = cell;
   const { engine } = ours;
   let made = 0;
@@ -195,13 +172,13 @@ async function oneByOne(rows: Row[], ours: Ours, cell: Cell, context: CellContex
   const got = new Latencies();
   for (let repeat = 0; repeat < context.repeats; repeat++) {
     if (repeat > 0 && context.late(UNTIL.latency)) break;
-    emptied(join(context.directory, 'ours'));
+    ours.emptied();
     await each(chunks, depth, (i) => stored.time(() => store(prompts[i] as Prompt, i)));
     await each(chunks, depth, (i) => got.time(() => retrieve(prompts[i] as Prompt, i)));
     context.signal.throwIfAborted();
   }
   Object.assign(own('store', 'none') ?? {}, { latency: stored.read() });
-  Object.assign(own('retrieve', cell.direct ? 'bypassed' : 'warm') ?? {}, { latency: got.read() });
+  Object.assign(own('retrieve', cacheOf(ways.retrieve)) ?? {}, { latency: got.read() });
   context.step();
 
   if (!context.operations.has('mix')) return;
@@ -226,43 +203,10 @@ async function oneByOne(rows: Row[], ours: Ours, cell: Cell, context: CellContex
   }
   const bytesInFlight = Math.min(depth, chunks) * preset.chunkBytes;
   rows.push({
-    ...rowOf('mix', 'kv-offload', cell.direct ? 'bypassed' : 'warm', cell, values),
+    ...rowOf('mix', 'kv-offload', cacheOf(ways.mix), cell, ways.mix, values),
     ...meters.read(),
     latency: latencies.read(),
     bytesInFlight,
     details: { retrieves: RETRIEVES_OF_TEN / 10 },
   });
-}
-
-/** A row of a cell, without what only some have. */
-export function rowOf(
-  operation: Row['operation'],
-  by: Row['by'],
-  cache: Row['cache'],
-  cell: Cell,
-  values: readonly number[],
-): Row {
-  const { preset, chunks, threads, depth, direct } = cell;
-  const io = direct ? 'direct' : 'buffered';
-  const sums = by === 'kv-offload' && cell.sums;
-  const transport = by === 'kv-offload' ? 'host' : 'none';
-  // Sums tell apart our rows alone, but each of them has its own pairs with the others.
-  const marks = [`t${threads}`, `d${depth}`, io, cell.sums ? 'sums' : 'no-sums', cache];
-  return {
-    id: [operation, by, preset.name, `x${chunks}`, ...marks].join('/'),
-    operation,
-    by,
-    chunk: preset.name,
-    chunkBytes: preset.chunkBytes,
-    chunks,
-    threads,
-    depth,
-    io,
-    sums,
-    transport,
-    cache,
-    unit: 'GB/s',
-    values: [...values],
-    ...spreadOf(values),
-  };
 }

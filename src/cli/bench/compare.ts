@@ -55,7 +55,16 @@ function conditionsThatDiffer(first: Report, second: Report): string[] {
   const facts = ({ machine, versions, filesystem, transport, settings, device }: Report): Record<string, unknown> => {
     const { loadAverage: _, ...hardware } = machine;
     const { path: __, ...mount } = filesystem;
-    return { ...hardware, ...versions, ...mount, ...transport, ...settings, device: device?.name ?? 'none' };
+    return {
+      ...hardware,
+      ...versions,
+      ...mount,
+      ...transport,
+      ...settings,
+      device: device?.name ?? 'none',
+      driver: device?.driver,
+      ...device?.details,
+    };
   };
   const [a, b] = [facts(first), facts(second)];
   return [...new Set([...Object.keys(a), ...Object.keys(b)])].flatMap((name) => {

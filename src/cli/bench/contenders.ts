@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ask, startChild } from './child.js';
 import { BLOCK, type NodePeer, type PeerTask } from './node-peers.js';
+import { PlainGpu, type PlainGpuOptions } from './plain-gpu.js';
 import { PlainIo } from './plain-io.js';
 import type { Row } from './schema.js';
 
@@ -54,6 +55,30 @@ export function plainCpp(program: string, load: Load): Contender {
     },
     store: () => plain.run(`store ${directory}`),
     retrieve: () => plain.run(`load ${directory}`),
+    files: () => dataFilesBelow(directory),
+    close() {
+      plain.close();
+    },
+  };
+}
+
+/**
+ * Files ↔ pinned memory ↔ GPU memory in threads, with the names and links that ours makes; a process of its own. It sets
+ * old files aside by itself, and compares every byte of its first run each way.
+ */
+export function plainCppGpu(options: PlainGpuOptions, { directory, files, bytes, threads }: Load): Contender {
+  const plain = new PlainGpu(options);
+  const checked = new Set<string>();
+  const run = async (what: 'store' | 'load') => {
+    const check = !checked.has(what);
+    checked.add(what);
+    return (await plain.run(what, { directory, files, bytes, threads, check })).seconds;
+  };
+  return {
+    by: 'plain-cpp',
+    ready: () => undefined,
+    store: () => run('store'),
+    retrieve: () => run('load'),
     files: () => dataFilesBelow(directory),
     close() {
       plain.close();

@@ -2,7 +2,7 @@
 import { type Chart, type Series, drawChart, escapeHtml } from './chart.js';
 import { sizeText } from './presets.js';
 import type { Report, Row } from './schema.js';
-import { figure, spreadText } from './show.js';
+import { deviceText, figure, pathText, spreadText } from './show.js';
 
 const STYLE = `
 body{font:15px/1.5 system-ui,sans-serif;max-width:1000px;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}
@@ -70,7 +70,7 @@ function definitions({
       `${filesystem.path} on ${filesystem.mount}: ${filesystem.type} (${filesystem.source}), ${filesystem.options.join(',')}`,
     ],
     ['Path taken', `${transport.kind}: ${transport.reason}; ${transport.io} I/O: ${transport.ioReason}`],
-    ['GPU', device === null ? 'none' : `${device.name}, ${device.driver}`],
+    ['GPU', device === null ? 'none' : deviceText(device)],
     ['Settings', list(settings)],
     ['Took', `${seconds.toFixed(1)} s of ${asked.seconds}${complete ? '' : ', and was cut short'}`],
   ];
@@ -89,7 +89,7 @@ function chartsOf(rows: readonly Row[]): Chart[] {
     for (const cache of new Set(own.map((row) => row.cache))) {
       const these = own.filter((row) => row.cache === cache);
       const what = cache === 'none' ? operation : `${operation}, ${cache}`;
-      const ceiling = rates.filter((row) => row.by === 'memcpy');
+      const ceiling = rates.filter((row) => isCeilingOf(row, operation));
       charts.push({
         title: `${what}: throughput against chunk size`,
         xLabel: 'chunk',
@@ -103,10 +103,7 @@ function chartsOf(rows: readonly Row[]): Chart[] {
         xLabel: 'threads',
         yLabel: 'GB/s',
         xText: String,
-        series: [
-          ...seriesOf(these, ({ threads }) => threads, 'chunk'),
-          { name: 'memcpy', dashed: true, points: ceiling.map((row) => pointOf(row, row.threads)) },
-        ],
+        series: [...seriesOf(these, ({ threads }) => threads, 'chunk'), ...ceilingByThreads(ceiling, these)],
       });
     }
   }
@@ -121,7 +118,8 @@ function seriesOf(rows: readonly Row[], x: (row: Row) => number, apart: 'threads
     const sums = new Set(rows.filter(({ by }) => by === row.by).map((one) => one.sums)).size > 1;
     const depth = new Set(rows.map((one) => one.depth)).size > 1 ? `, ${row.depth} a call` : '';
     const other = several ? `, ${apart === 'threads' ? `${row.threads} threads` : row.chunk}` : '';
-    return `${row.by}${other}${depth}${mode}${sums ? `, sums ${row.sums ? 'on' : 'off'}` : ''}`;
+    const peer = row.details?.['peer'] ?? row.by;
+    return `${peer}${other}${depth}${mode}${sums ? `, sums ${row.sums ? 'on' : 'off'}` : ''}`;
   };
   return [...groupBy(rows, nameOf)].map(([name, those]) => ({
     name,
@@ -136,13 +134,30 @@ function groupBy(rows: readonly Row[], keyOf: (row: Row) => string): Map<string,
   return groups;
 }
 
-function ceilingOf(memcpy: readonly Row[], rows: readonly Row[]): Series[] {
+/** Memory's copies; with a GPU pinned ones in the direction of the operation, both for the mix. */
+function isCeilingOf({ by, chunk }: Row, operation: Row['operation']): boolean {
+  if (by === 'memcpy') return true;
+  if (by !== 'pinned-copy') return false;
+  return operation === 'mix' || (chunk === 'from the GPU') === (operation === 'store');
+}
+
+function ceilingName({ by, chunk, threads }: Row): string {
+  return by === 'pinned-copy' ? `pinned copy ${chunk}` : `memcpy, ${threads} threads`;
+}
+
+function ceilingOf(ceiling: readonly Row[], rows: readonly Row[]): Series[] {
   const x = rows[0]?.chunkBytes ?? 1;
-  return memcpy.map((row) => ({
-    name: `memcpy, ${row.threads} threads`,
-    dashed: true,
-    points: [{ x, y: row.median }],
-  }));
+  return ceiling.map((row) => ({ name: ceilingName(row), dashed: true, points: [{ x, y: row.median }] }));
+}
+
+/** A pinned copy is the same for any number of threads. */
+function ceilingByThreads(ceiling: readonly Row[], rows: readonly Row[]): Series[] {
+  const pinned = ceiling.filter((row) => row.by === 'pinned-copy');
+  if (pinned.length > 0) {
+    const x = Math.min(...rows.map((row) => row.threads));
+    return pinned.map((row) => ({ name: ceilingName(row), dashed: true, points: [{ x, y: row.median }] }));
+  }
+  return [{ name: 'memcpy', dashed: true, points: ceiling.map((row) => pointOf(row, row.threads)) }];
 }
 
 function pointOf({ median, least, greatest }: Row, x: number) {
@@ -210,7 +225,18 @@ function replayCharts({ replay }: Report): Chart[] {
 }
 
 function tableOf(rows: readonly Row[]): string {
-  const head = ['operation', 'by', 'chunks', 'threads', 'a call', 'I/O', 'cache', 'sums', 'median [least, greatest]'];
+  const head = [
+    'operation',
+    'by',
+    'chunks',
+    'threads',
+    'a call',
+    'transport',
+    'I/O',
+    'cache',
+    'sums',
+    'median [least, greatest]',
+  ];
   const more = [
     'ratios',
     'p50/p99/p99.9 µs',
@@ -221,10 +247,11 @@ function tableOf(rows: readonly Row[]): string {
   ];
   const cells = (row: Row): string[] => [
     row.operation,
-    row.by,
+    String(row.details?.['peer'] ?? row.by),
     `${row.chunk} × ${row.chunks}`,
     String(row.threads),
     String(row.depth),
+    row.transport,
     row.io,
     row.coldBy === undefined ? row.cache : `${row.cache}: ${row.coldBy}`,
     row.sums ? 'on' : 'off',
@@ -238,7 +265,7 @@ function tableOf(rows: readonly Row[]): string {
     row.eventLoopDelayMs === undefined
       ? ''
       : `${figure(row.eventLoopDelayMs.p99)} (${figure(row.eventLoopDelayMs.idleP99)})`,
-    row.path === undefined ? '' : [row.path.directBytes, row.path.bufferedBytes, row.path.deviceBytes].join(' / '),
+    pathText(row),
   ];
   const line = (row: Row) =>
     `<tr>${cells(row)

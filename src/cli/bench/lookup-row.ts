@@ -38,7 +38,8 @@ export async function measureLookup(options: LookupOptions): Promise<Row[]> {
       cufile_buffer_size: 1,
       min_retrieve_tokens: 0,
       use_layerwise: false,
-      extra_config: { disk_io_threads: threads },
+      // Lookup moves no bytes, wherever chunks lie.
+      extra_config: { disk_io_threads: threads, kv_offload: { device: 'cpu', require_gds: false } },
     },
   });
   const engine = await KVCacheEngine.open(config, MODEL);

@@ -17,6 +17,9 @@ export class Meters {
   #cpuMicroseconds = 0;
   #bytes = 0;
   readonly #path = { directBytes: 0, bufferedBytes: 0, deviceBytes: 0 };
+  /** With a GPU, the parts of `deviceBytes`, and the growth of cuFile's own counts. */
+  readonly #device = { stagedBytes: 0, gdsBytes: 0 };
+  #cufile: Record<string, number> | undefined;
 
   /** @param idleP99 - as {@link idleDelayP99} gives it */
   constructor(engine: KVCacheEngine, idleP99: number) {
@@ -26,7 +29,7 @@ export class Meters {
 
   /** Runs work that moves so many bytes. */
   async around<T>(bytes: number, work: () => Promise<T>): Promise<T> {
-    const before = this.#engine.stats().io;
+    const { io: before, cufile: cufileBefore } = this.#engine.stats();
     const cpu = process.cpuUsage();
     // One a run: a monitor that goes on after a pause counts the pause.
     const delay = monitorEventLoopDelay({ resolution: 1 });
@@ -40,11 +43,14 @@ export class Meters {
       const { user, system } = process.cpuUsage(cpu);
       this.#cpuMicroseconds += user + system;
       this.#bytes += bytes;
-      const after = this.#engine.stats().io;
+      const { io: after, cufile } = this.#engine.stats();
       const grown = (name: string) => (after[name] ?? 0) - (before[name] ?? 0);
       this.#path.directBytes += grown('loadBytesDirect') + grown('storeBytesDirect');
       this.#path.bufferedBytes += grown('loadBytesBuffered') + grown('storeBytesBuffered');
-      this.#path.deviceBytes += grown('loadBytesDevice') + grown('storeBytesDevice');
+      this.#device.stagedBytes += grown('loadBytesStaged') + grown('storeBytesStaged');
+      this.#device.gdsBytes += grown('loadBytesGds') + grown('storeBytesGds');
+      this.#path.deviceBytes = this.#device.stagedBytes + this.#device.gdsBytes;
+      if (cufile !== undefined) this.#count(cufile, cufileBefore ?? {});
     }
   }
 
@@ -52,8 +58,19 @@ export class Meters {
     return {
       cpuSecondsPerGiB: this.#cpuMicroseconds / 1e6 / (this.#bytes / GIB),
       eventLoopDelayMs: { p50: median(this.#p50), p99: Math.max(...this.#p99), idleP99: this.#idleP99 },
-      path: { ...this.#path },
+      path: {
+        ...this.#path,
+        ...(this.#engine.transport.kind !== 'host' && this.#device),
+        ...(this.#cufile && { cufile: this.#cufile }),
+      },
     };
+  }
+
+  #count(after: Readonly<Record<string, number>>, before: Readonly<Record<string, number>>): void {
+    const counts = (this.#cufile ??= {});
+    for (const [name, count] of Object.entries(after)) {
+      counts[name] = (counts[name] ?? 0) + count - (before[name] ?? 0);
+    }
   }
 }
 

@@ -1,11 +1,7 @@
 /** Drives bench/plain_io.cc, the plain C++ loops that ours is held against: in a clone with a compiler alone. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, rename } from 'node:fs/promises';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { promisify } from 'node:util';
-import { inPackage } from './package-root.js';
+import { type Program, findProgram } from './compile.js';
 
 export interface PlainOptions {
   readonly files: number;
@@ -18,22 +14,8 @@ export interface PlainOptions {
 }
 
 /** The program's path, compiled if need be; or why there is none. */
-export async function findPlainIo(): Promise<{ readonly program: string } | { readonly missing: string }> {
-  const source = inPackage('bench/plain_io.cc');
-  if (!existsSync(source)) return { missing: 'bench/plain_io.cc comes with a clone, not with the package' };
-  const name = createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 16);
-  const program = inPackage(`.cache/plain_io-${name}`);
-  if (existsSync(program)) return { program };
-  try {
-    await mkdir(inPackage('.cache'), { recursive: true });
-    const making = `${program}.${process.pid}`;
-    await promisify(execFile)(process.env['CXX'] ?? 'g++', ['-O2', '-std=c++20', '-pthread', source, '-o', making]);
-    await rename(making, program);
-    return { program };
-  } catch (error) {
-    const [line = ''] = error instanceof Error ? error.message.split('\n') : [];
-    return { missing: `it does not compile here (${line}); install g++` };
-  }
+export async function findPlainIo(): Promise<Program> {
+  return findProgram('plain_io', ['bench/plain_io.cc']);
 }
 
 /** One running plain_io. */

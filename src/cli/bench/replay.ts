@@ -136,7 +136,7 @@ async function serveAll(
       depth: AT_ONCE,
       io: engine.config.useDirectIo ? 'direct' : 'buffered',
       sums: engine.config.checksums,
-      transport: operation === 'lookup' ? 'none' : 'host',
+      transport: operation === 'lookup' ? 'none' : engine.transport.kind,
       cache: operation === 'store' ? 'none' : 'warm',
       unit: 'ms',
       values,

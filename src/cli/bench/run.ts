@@ -1,20 +1,24 @@
 /** One run: asks for room, measures cell by cell until time is up, and sums it up in a report. */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Config, loadConfig } from '../../config/index.js';
+import { type Config, deviceNumber, loadConfig } from '../../config/index.js';
+import { KVOffloadError } from '../../errors.js';
 import { KVCacheEngine } from '../../store/engine.js';
+import type { TransportInfo } from '../../store/transport.js';
 import { Progress } from '../progress.js';
-import { type Cell, type CellContext, measureCell, stepsOf } from './cell.js';
-import { fioVersion } from './contenders.js';
+import type { Cell, CellContext } from './cell-context.js';
+import { measureCell, stepsOf } from './cell.js';
+import { describeGpu, measureLink } from './gpu.js';
+import { PEER_RUNS, peerRows } from './gpu-peer-rows.js';
 import { measureLookup } from './lookup-row.js';
 import { describeVersions } from './machine.js';
 import { measureMemcpy } from './memcpy.js';
 import { idleDelayP99 } from './meters.js';
-import { findPlainIo } from './plain-io.js';
 import { reportOf } from './report.js';
 import type { Report, Row } from './schema.js';
 import { spreadOf } from './statistics.js';
-import { type SweepOptions, cellsOf, fromSettings, needsOf } from './sweep.js';
+import { type SweepOptions, cellsOf, fromSettings, gpuNeedsOf, needsOf } from './sweep.js';
+import { contendersOf, findGpuTools, findTools } from './tools.js';
 import { type Needs, inWorkspace, requireRoom } from './workspace.js';
 
 const IDLE_MS = 200;
@@ -31,6 +35,12 @@ export interface RunOptions {
   /** Seconds after which no further cell or repeat is begun. */
   readonly budget: number;
   readonly peers: boolean;
+  /** Where chunks lie: `cpu`, `cuda`, `cuda:N`. Default: the settings'. */
+  readonly device: string | undefined;
+  /** How they move to and from a GPU. Default: the settings'. */
+  readonly transport: Config['transport'] | undefined;
+  /** The Python that has LMCache, KvikIO and NIXL, or some of them. */
+  readonly python: string | undefined;
   readonly cold: boolean;
   readonly command: readonly string[];
   readonly signal: AbortSignal;
@@ -43,34 +53,60 @@ export async function runBench(options: RunOptions): Promise<Report> {
   const { signal, repeats, operations } = options;
   const startedAt = new Date();
   const began = performance.now();
-  const config = await loadConfig();
+  const own = {
+    ...(options.device !== undefined && { device: options.device }),
+    ...(options.transport !== undefined && { transport: options.transport }),
+  };
+  const config = await loadConfig({ overrides: { extra_config: { kv_offload: own } } });
+  const onGpu = deviceNumber(config.device) !== undefined;
+  if (!onGpu) refuseForHost(options);
   const parent = options.path ?? tmpdir();
-  const cells = cellsOf({ ...fromSettings(config), ...options.sweep });
+  const sweepFor = (gds: boolean) => cellsOf({ ...fromSettings(config, gds), ...options.sweep });
+  let cells = sweepFor(false);
   const notes: string[] = [];
   const note = (text: string) => {
     if (!notes.includes(text)) notes.push(text);
   };
-  const tools = await findTools(options.peers, note);
-  const peers = (options.peers ? 2 : 0) + (tools.plainIo === undefined ? 0 : 1) + (tools.fio ? 1 : 0);
-  const needs = needsOf(cells, repeats, peers, operations.has('mix'));
+  const tools = onGpu ? await findGpuTools(config, options, note) : await findTools(options.peers, note);
+  const needs = onGpu
+    ? gpuNeedsOf([...cells, ...sweepFor(true)], repeats, config, {
+        plain: tools.plainGpu !== undefined,
+        python: options.python !== undefined,
+        mix: operations.has('mix'),
+      })
+    : needsOf(cells, repeats, contendersOf(options.peers, tools), operations.has('mix'));
   await requireRoom(parent, needs);
   await options.announce(announcement(parent, cells.length, needs, options.budget));
 
   const rows: Row[] = [];
-  const describing = await inWorkspace(parent, async (directory) => {
-    const progress = new Progress('bench', cells.length * stepsOf(options) + 2);
-    try {
-      const transport = await describeTransport(directory, cells[0]);
-      rows.push(...(await ceilings(cells, repeats)));
+  let engine: TransportInfo | undefined;
+  const transport = await inWorkspace(parent, async (directory) => {
+    const sizes = [...new Map(cells.map(({ preset, chunks }) => [preset.name, { preset, chunks }])).values()];
+    const peerSteps = options.python === undefined ? 0 : sizes.length * PEER_RUNS;
+    const progress = new Progress('bench', cells.length * stepsOf(options) + 2 + peerSteps);
+    const step = () => {
       progress.advance(1);
+    };
+    try {
+      const probed = await probeTransport(directory, cells[0], own);
+      // As an engine's own defaults: they depend on whether cuFile moves bytes.
+      if (probed.kind === 'gds') cells = withoutTwins(sweepFor(true), note);
+      const link = onGpu ? await measureLink(config, repeats) : undefined;
+      rows.push(...(link?.rows ?? (await ceilings(cells, repeats))));
+      step();
       if (operations.has('lookup')) {
         const threads = cells[0]?.threads ?? 1;
+        const { plainIo } = tools;
         rows.push(
-          ...(await measureLookup({ directory: join(directory, 'lookup'), threads, repeats, ...tools, signal })),
+          ...(await measureLookup({ directory: join(directory, 'lookup'), threads, repeats, plainIo, signal })),
         );
       }
-      progress.advance(1);
-      const shared = { directory, repeats, operations, ...tools, cold: options.cold, signal, note };
+      step();
+      const opened = (transport: TransportInfo) => {
+        engine ??= transport;
+      };
+      const shared = { directory, repeats, operations, ...tools, own, cold: options.cold, signal, note, opened };
+      const gpu = link && { link, plain: tools.plainGpu };
       const idleP99 = await idleDelayP99(IDLE_MS);
       const deadline = began + options.budget * 1000;
       for (const [i, cell] of cells.entries()) {
@@ -83,13 +119,26 @@ export async function runBench(options: RunOptions): Promise<Report> {
         const from = performance.now();
         const share = Math.max(deadline - from, 0) / (cells.length - i);
         const late = (part: number) => performance.now() > from + share * part;
-        const step = () => {
-          progress.advance(1);
-        };
-        const context: CellContext = { ...shared, nodePeers: options.peers, idleP99, late, step };
+        const context: CellContext = { ...shared, gpu, nodePeers: options.peers && !onGpu, idleP99, late, step };
         if (operations.size > 1 || !operations.has('lookup')) rows.push(...(await measureCell(cell, context)));
       }
-      return { transport };
+      if (link !== undefined && options.python !== undefined) {
+        const late = () => performance.now() > deadline;
+        rows.push(
+          ...(await measurePeers(options.python, {
+            config,
+            directory,
+            sizes,
+            repeats,
+            link,
+            signal,
+            late,
+            note,
+            step,
+          })),
+        );
+      }
+      return engine ?? probed;
     } finally {
       progress.end();
     }
@@ -109,27 +158,35 @@ export async function runBench(options: RunOptions): Promise<Report> {
   return {
     ...reportOf({ command: options.command, startedAt, parent, rows, notes, needs, budget: options.budget }),
     versions: { ...describeVersions(), ...(tools.version !== undefined && { fio: tools.version }) },
-    transport: describing.transport,
+    transport: describeTransport(transport),
     settings: settingsOf(config, repeats, cells),
+    device: describeGpu(transport),
   };
 }
 
-interface Tools {
-  readonly plainIo: string | undefined;
-  readonly fio: boolean;
-  readonly version: string | undefined;
+/** @throws KVOffloadError `KVO_ARGUMENT_INVALID` for what is about a GPU alone */
+function refuseForHost({ transport, python }: RunOptions): void {
+  const [option] = [transport === undefined ? [] : ['--transport'], python === undefined ? [] : ['--peers']].flat();
+  if (option === undefined) return;
+  throw new KVOffloadError(
+    'KVO_ARGUMENT_INVALID',
+    `${option} is about chunks in a GPU's memory, and the device is cpu; give --device cuda`,
+  );
 }
 
-async function findTools(peers: boolean, note: (text: string) => void): Promise<Tools> {
-  if (!peers) {
-    note('no ceilings but memcpy and no peers: --no-peers was given');
-    return { plainIo: undefined, fio: false, version: undefined };
-  }
-  const plain = await findPlainIo();
-  if ('missing' in plain) note(`no plain C++ rows: ${plain.missing}`);
-  const version = await fioVersion();
-  if (version === undefined) note('no fio rows: fio is not installed');
-  return { plainIo: 'program' in plain ? plain.program : undefined, fio: version !== undefined, version };
+/** cuFile opens files with O_DIRECT in any case. */
+function withoutTwins(cells: readonly Cell[], note: (text: string) => void): Cell[] {
+  const [first] = cells;
+  const own = cells.filter(({ direct }) => direct === first?.direct);
+  if (own.length < cells.length) note('buffered and direct were measured once: with cuFile they are the same');
+  return own;
+}
+
+async function measurePeers(
+  python: string,
+  { config, ...options }: Omit<Parameters<typeof peerRows>[0], 'python' | 'index'> & { readonly config: Config },
+): Promise<Row[]> {
+  return peerRows({ ...options, python, index: deviceNumber(config.device) ?? 0 });
 }
 
 async function ceilings(cells: readonly Cell[], repeats: number): Promise<Row[]> {
@@ -158,7 +215,11 @@ async function ceilings(cells: readonly Cell[], repeats: number): Promise<Row[]>
 }
 
 /** Asked of a real engine: the settings alone do not decide. */
-async function describeTransport(directory: string, cell: Cell | undefined): Promise<Report['transport']> {
+async function probeTransport(
+  directory: string,
+  cell: Cell | undefined,
+  own: Readonly<Record<string, unknown>>,
+): Promise<TransportInfo> {
   const overrides = {
     weka_path: join(directory, 'probe'),
     cufile_buffer_size: 1,
@@ -166,15 +227,13 @@ async function describeTransport(directory: string, cell: Cell | undefined): Pro
     use_layerwise: false,
   };
   const model = { modelName: 'bench', kvDtype: 'uint8', useMla: true, kvShape: [1, 1, 256, 1, 1] as const };
-  const direct = cell === undefined ? {} : { use_direct_io: cell.direct };
-  await using engine = await KVCacheEngine.open(await loadConfig({ overrides: { ...overrides, ...direct } }), model);
-  const [io] = engine.transport.io;
-  return {
-    kind: engine.transport.kind,
-    reason: engine.transport.reason,
-    io: io?.mode ?? 'buffered',
-    ioReason: io?.reason ?? '',
-  };
+  const extra = { ...(cell && { use_direct_io: cell.direct }), extra_config: { kv_offload: own } };
+  await using engine = await KVCacheEngine.open(await loadConfig({ overrides: { ...overrides, ...extra } }), model);
+  return engine.transport;
+}
+
+function describeTransport({ kind, reason, io: [io] }: TransportInfo): Report['transport'] {
+  return { kind, reason, io: io?.mode ?? 'buffered', ioReason: io?.reason ?? '' };
 }
 
 function settingsOf(config: Config, repeats: number, cells: readonly Cell[]): Report['settings'] {
@@ -188,6 +247,7 @@ function settingsOf(config: Config, repeats: number, cells: readonly Cell[]): Re
     useDirectIo: config.useDirectIo,
     checksums: config.checksums,
     sync: config.sync,
+    ...(config.device !== 'cpu' && { device: config.device, transport: config.transport }),
     hashAlgorithm: config.preCachingHashAlgorithm,
     uvThreadpoolSize: process.env['UV_THREADPOOL_SIZE'] ?? 'default, 4',
   };
@@ -197,7 +257,8 @@ function announcement(parent: string, cells: number, needs: Needs, budget: numbe
   const mib = (bytes: number) => `${Math.ceil(bytes / 2 ** 20).toLocaleString('en')} MiB`;
   const combinations = cells === 1 ? 'one combination' : `${cells} combinations`;
   return (
-    `${combinations}: at most ${mib(needs.diskBytes)} at a time below ${parent} and ${mib(needs.memoryBytes)} of memory, ` +
+    `${combinations}: at most ${mib(needs.diskBytes)} at a time below ${parent} and ${mib(needs.memoryBytes)} of memory` +
+    `${needs.deviceBytes === undefined ? '' : ` and ${mib(needs.deviceBytes)} of the GPU's`}, ` +
     `no new repeat after ${budget} s; all is removed at the end\n`
   );
 }

@@ -52,10 +52,14 @@ export function scaleTokens(prompt: number): Uint32Array {
   return Uint32Array.from({ length: SCALE_CHUNKS * SCALE_TOKENS }, (_, i) => (i === 0 ? prompt : i));
 }
 
+/** Scale is about files and processes: chunks lie in host memory whatever the settings say. */
+const IN_HOST = { device: 'cpu', require_gds: false };
+
 /** An engine for those files. */
 export async function openScaleEngine(directory: string): Promise<KVCacheEngine> {
   const overrides = { weka_path: directory, chunk_size: SCALE_TOKENS, cufile_buffer_size: 1, min_retrieve_tokens: 0 };
-  return KVCacheEngine.open(await loadConfig({ overrides: { ...overrides, use_layerwise: false } }), SCALE_MODEL);
+  const own = { use_layerwise: false, extra_config: { kv_offload: IN_HOST } };
+  return KVCacheEngine.open(await loadConfig({ overrides: { ...overrides, ...own } }), SCALE_MODEL);
 }
 
 let engine: KVCacheEngine | undefined;
@@ -74,7 +78,7 @@ async function carryOut(task: Task): Promise<unknown> {
       cufile_buffer_size: mib,
       min_retrieve_tokens: 0,
     };
-    const own = { use_layerwise: false, extra_config: { disk_io_threads: task.threads } };
+    const own = { use_layerwise: false, extra_config: { disk_io_threads: task.threads, kv_offload: IN_HOST } };
     engine = await KVCacheEngine.open(await loadConfig({ overrides: { ...overrides, ...own } }), preset.model);
     slots = await engine.lease(task.chunks);
     for (const [i, slot] of slots.entries()) slot.bytes.fill(i + 1);

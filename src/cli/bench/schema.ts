@@ -26,20 +26,25 @@ const row = z.object({
       'fs-promises',
       'file-handle',
       'memcpy',
+      'pinned-copy',
       'cufile',
       'lmcache',
       'kvikio',
       'nixl',
     ])
-    .describe('what was measured: this library, a ceiling (memcpy, plain-cpp) or a peer'),
+    .describe(
+      'what was measured: this library, a ceiling (memcpy, plain-cpp; with a GPU pinned-copy, plain-cpp) or a peer',
+    ),
   chunk: text.describe('preset or size'),
   chunkBytes: count,
   chunks: count.describe('chunks a run'),
   threads: count,
   depth: count.describe('chunks a call; of peers, files at a time'),
-  io: z.enum(['buffered', 'direct', 'none']),
+  io: z.enum(['buffered', 'direct', 'none']).describe('none: no files, or a peer’s own choice'),
   sums: z.boolean().describe('whether payload sums are computed (store) or compared (retrieve)'),
-  transport: text.describe('gds, staged, host, or none where no chunk moves'),
+  transport: text.describe(
+    'gds, staged, host, or none where no chunk moves; gds+staged: reads and writes differ; of peers as they were asked: cufile, posix',
+  ),
   cache: z
     .enum(['warm', 'cold', 'bypassed', 'none'])
     .describe('page cache of what is read: warm, cold (see coldBy), bypassed by O_DIRECT, or none for writes'),
@@ -52,7 +57,9 @@ const row = z.object({
   ratios: z
     .record(text, z.object({ median: number, least: number, greatest: number }))
     .optional()
-    .describe('this row over another, pair by pair of runs taken in turn; by the other one’s `by`'),
+    .describe(
+      'this row over another, pair by pair of runs taken in turn; by the other one’s `by`. Over pinned-copy: over its median, since it ran before',
+    ),
   latency: percentiles.optional(),
   cpuSecondsPerGiB: number.optional().describe('user and system time of the whole process'),
   bytesInFlight: count.optional().describe('payload bytes of one call: what the library was given at a time'),
@@ -64,7 +71,18 @@ const row = z.object({
     ),
   verified: z.boolean().optional().describe('every byte that came back was compared with what was stored'),
   path: z
-    .object({ directBytes: count, bufferedBytes: count, deviceBytes: count })
+    .object({
+      directBytes: count,
+      bufferedBytes: count,
+      deviceBytes: count.describe('from or to a GPU, by either transport'),
+      stagedBytes: count.optional().describe('with a GPU: through pinned host memory'),
+      gdsBytes: count.optional().describe('with a GPU: given to cuFile'),
+      via: z.record(text, count).optional().describe('with a GPU: chunks by the way that each was said to take'),
+      cufile: z
+        .record(text, count)
+        .optional()
+        .describe('cuFile’s own counts of its calls meanwhile: readsPosix and writesPosix went through host memory'),
+    })
     .optional()
     .describe('proof of the path taken: payload bytes by how the engine’s own counters say that they moved'),
   details: z.record(text, z.union([number, text])).optional(),
@@ -112,7 +130,13 @@ export const reportSchema = z
     filesystem: z.object({ path: text, mount: text, type: text, source: text, options: z.array(text) }),
     transport: z.object({ kind: text, reason: text, io: text, ioReason: text }),
     asked: z
-      .object({ diskBytes: count, memoryBytes: count, files: count, seconds: number })
+      .object({
+        diskBytes: count,
+        memoryBytes: count,
+        deviceBytes: count.optional().describe('of a GPU’s memory'),
+        files: count,
+        seconds: number,
+      })
       .describe('the bounds that were announced: at most so much at a time, and no new repeat after so long'),
     settings: z.record(text, z.union([text, number, z.boolean()])),
     device: z

@@ -4,11 +4,12 @@ import type { Report, Row } from './schema.js';
 
 /** Tables and remarks. */
 export function showReport(report: Report): string {
-  const { machine, filesystem, transport, versions, settings } = report;
+  const { machine, filesystem, transport, versions, settings, device } = report;
   const head = [
     `${machine.cores} × ${machine.cpu}, ${machine.system} ${machine.kernel}, Node ${versions['node'] ?? ''}, kv-offload ${versions['kv-offload'] ?? ''}`,
     `${filesystem.path} on ${filesystem.mount} (${filesystem.type}, ${filesystem.options.join(',')})`,
     `${transport.kind}: ${transport.reason}; ${transport.io} I/O: ${transport.ioReason}${settings['sync'] === undefined ? '' : `; sync ${String(settings['sync'])}`}`,
+    ...(device === null ? [] : [deviceText(device)]),
     ...(machine.loadAverage > machine.cores / 2
       ? [`others were at work: load ${machine.loadAverage.toFixed(1)} on ${machine.cores} cores`]
       : []),
@@ -23,6 +24,22 @@ export function showReport(report: Report): string {
   return parts.filter((part) => part !== '').join('\n');
 }
 
+/** `cuda:0 NVIDIA H200 (141 GiB), CUDA 13.0; reads staged, cufile 1.15, …` */
+export function deviceText({ kind, name, memoryBytes, driver, details }: NonNullable<Report['device']>): string {
+  const more = Object.entries(details).map(([what, text]) => `${what} ${text}`);
+  return `${kind} ${name} (${figure(memoryBytes / 2 ** 30)} GiB), ${driver}; ${more.join(', ')}`;
+}
+
+/** What a row moved by which path: bytes by the engine's counters, and with a GPU chunks by what each said. */
+export function pathText({ path }: Row): string {
+  if (path === undefined) return '';
+  const bytes = [path.directBytes, path.bufferedBytes, path.deviceBytes].join('/');
+  const via = Object.entries(path.via ?? {}).map(([way, chunks]) => `${chunks} ${way}`);
+  const { readsPosix = 0, writesPosix = 0 } = path.cufile ?? {};
+  if (readsPosix + writesPosix > 0) via.push(`${readsPosix + writesPosix} POSIX calls in cuFile`);
+  return via.length === 0 ? bytes : `${bytes} (${via.join(', ')})`;
+}
+
 /** `1.23 [1.10, 1.31]` */
 export function spreadText({ median, least, greatest }: Pick<Row, 'median' | 'least' | 'greatest'>): string {
   return `${figure(median)} [${figure(least)}, ${figure(greatest)}]`;
@@ -30,6 +47,13 @@ export function spreadText({ median, least, greatest }: Pick<Row, 'median' | 'le
 
 function shortly({ chunk, chunks, threads, depth }: Row): string {
   return `${chunk} × ${chunks}, t${threads} d${depth}`;
+}
+
+function whatOf(row: Row): string {
+  if (row.by === 'pinned-copy') return row.chunk;
+  if (row.operation === 'memcpy') return `${row.threads} threads`;
+  const peer = row.details?.['peer'];
+  return `${shortly(row)}${processesOf(row)}${peer === undefined || peer === row.by ? '' : `, ${peer}`}`;
 }
 
 function processesOf({ details }: Row): string {
@@ -45,14 +69,16 @@ export function figure(value: number): string {
 function throughputTable(rows: readonly Row[]): string {
   const shown = rows.filter((row) => row.unit === 'GB/s');
   if (shown.length === 0) return '';
-  const others = ['plain-cpp', 'fio', 'fs-promises', 'file-handle'].filter((by) =>
+  const others = ['pinned-copy', 'plain-cpp', 'fio', 'fs-promises', 'file-handle'].filter((by) =>
     shown.some((row) => row.ratios?.[by]),
   );
   const lines = shown.map((row) => [
     row.operation,
     row.by,
-    row.operation === 'memcpy' ? `${row.threads} threads` : `${shortly(row)}${processesOf(row)}`,
-    [row.io, row.cache, row.sums ? 'sums' : ''].filter((word) => word !== '' && word !== 'none').join(' '),
+    whatOf(row),
+    [row.transport === 'host' ? '' : row.transport, row.io, row.cache, row.sums ? 'sums' : '']
+      .filter((word) => word !== '' && word !== 'none')
+      .join(' '),
     spreadText(row),
     ...others.map((by) => {
       const ratio = row.ratios?.[by];
@@ -77,7 +103,7 @@ function costTable(rows: readonly Row[]): string {
     row.eventLoopDelayMs === undefined
       ? ''
       : `${figure(row.eventLoopDelayMs.p99)} (${figure(row.eventLoopDelayMs.idleP99)})`,
-    row.path === undefined ? '' : `${row.path.directBytes}/${row.path.bufferedBytes}/${row.path.deviceBytes}`,
+    pathText(row),
     row.verified === true ? 'yes' : '',
   ]);
   const heads = [

@@ -1,9 +1,11 @@
 /** What a run will measure, and what it takes at most: said before anything is written. */
 import type { Config } from '../../config/index.js';
-import type { Cell } from './cell.js';
+import { checksumsFor, threadsFor } from '../../store/options.js';
+import type { Cell } from './cell-context.js';
+import { COPY_MEMORY } from './gpu.js';
 import { LOOKUP_FILES } from './lookup-row.js';
 import { memcpyMemory } from './memcpy.js';
-import { ourMemory } from './ours.js';
+import { patternMemory, slotMemory } from './ours.js';
 import type { ChunkPreset } from './presets.js';
 import type { Needs } from './workspace.js';
 
@@ -24,9 +26,13 @@ export interface SweepOptions {
   readonly sums: readonly boolean[];
 }
 
-/** The defaults that come from the settings. */
-export function fromSettings(config: Config): Pick<SweepOptions, 'threads' | 'direct' | 'sums'> {
-  return { threads: [config.ioThreads], direct: [config.useDirectIo], sums: [config.checksums] };
+/** The defaults that come from the settings. @param gds - whether cuFile moves bytes, which changes some of them */
+export function fromSettings(config: Config, gds = false): Pick<SweepOptions, 'threads' | 'direct' | 'sums'> {
+  return {
+    threads: [threadsFor(config, gds)],
+    direct: [config.useDirectIo],
+    sums: [checksumsFor(config, gds)],
+  };
 }
 
 const MOST_CHUNKS = 4096;
@@ -58,10 +64,47 @@ export function needsOf(cells: readonly Cell[], repeats: number, peers: number, 
     const buffers = peers === 0 || direct ? 1 : 3;
     return {
       diskBytes: ours + peers * chunks * (preset.chunkBytes + HEADER),
-      memoryBytes: ourMemory(preset, chunks) + buffers * payload + memcpyMemory(threads),
+      memoryBytes:
+        slotMemory(preset, chunks) + patternMemory(preset, chunks) + buffers * payload + memcpyMemory(threads),
       files: Math.ceil(chunks * (2 + peers + (repeats + 1) * ADDED_BY_MIX)) + LOOKUP_FILES + DIRECTORIES,
     };
   });
   const most = (pick: (need: Needs) => number) => Math.ceil(Math.max(...needs.map(pick)));
   return { diskBytes: most((n) => n.diskBytes), memoryBytes: most((n) => n.memoryBytes), files: most((n) => n.files) };
+}
+
+/** Two stages a thread, of ours and of plain_gpu. */
+const STAGES = 2;
+/** What LMCache's buffer has beyond the chunks, and torch's own. */
+const PEER_SLACK = 512 * 2 ** 20;
+
+/** The same where chunks lie in a GPU's memory. @param python - whether LMCache, KvikIO and NIXL run too */
+export function gpuNeedsOf(
+  cells: readonly Cell[],
+  repeats: number,
+  config: Config,
+  { plain, python, mix }: { readonly plain: boolean; readonly python: boolean; readonly mix: boolean },
+): Needs {
+  const needs = cells.map(({ preset, chunks, threads }) => {
+    const payload = chunks * preset.chunkBytes;
+    const files = chunks * (preset.chunkBytes + HEADER);
+    const pinned = STAGES * threads * config.sliceMiB * 2 ** 20;
+    const slots = slotMemory(preset, chunks);
+    // Old files are emptied and stay: those of every run, of single-chunk calls too, each with a sidecar's.
+    const asides = 2 * chunks * (2 * repeats + 3) + (plain ? chunks * (repeats + 3) : 0);
+    return {
+      diskBytes: files * (mix ? 1 + ADDED_BY_MIX * (repeats + 1) : 1) + (plain ? files : 0) + (python ? 2 * files : 0),
+      memoryBytes: patternMemory(preset, chunks) + preset.chunkBytes + pinned + Math.max(pinned, COPY_MEMORY),
+      deviceBytes: Math.max(slots + (plain ? payload : 0), python ? payload + PEER_SLACK : 0, COPY_MEMORY),
+      files: Math.ceil(asides + chunks * (repeats + 1) * ADDED_BY_MIX + (python ? 3 * chunks * (repeats + 3) : 0)),
+    };
+  });
+  const most = (pick: (need: Required<Needs>) => number) => Math.ceil(Math.max(...needs.map(pick)));
+  return {
+    diskBytes: most((n) => n.diskBytes),
+    memoryBytes: most((n) => n.memoryBytes),
+    deviceBytes: most((n) => n.deviceBytes),
+    // No cell's files are deleted before the end.
+    files: needs.reduce((all, one) => all + one.files, 0) + LOOKUP_FILES + DIRECTORIES,
+  };
 }

@@ -17,6 +17,8 @@ const IN_MEMORY: ReadonlySet<string> = new Set(['tmpfs', 'ramfs', 'devtmpfs']);
 export interface Needs {
   readonly diskBytes: number;
   readonly memoryBytes: number;
+  /** Of a GPU. */
+  readonly deviceBytes?: number;
   readonly files: number;
 }
 
