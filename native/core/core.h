@@ -39,7 +39,7 @@ struct EngineOptions {
 };
 
 struct Core {
-  Core(EngineOptions options, std::shared_ptr<Files> files, std::function<void(std::shared_ptr<Batch>)> settled);
+  Core(const EngineOptions& options, std::shared_ptr<Files> files, std::function<void(std::shared_ptr<Batch>)> settled);
 
   EngineOptions options;  // fixed, but that its device and cuFile are let go of at the end
   const std::shared_ptr<Files> files;

@@ -56,7 +56,7 @@ void DeviceMemory::registerIt() {
   if (gds_ != nullptr) registered = gds_->registerMemory(address, bytes, not_registered);
 }
 
-std::unique_ptr<DeviceMemory> DeviceMemory::allocate(std::shared_ptr<Device> device, std::shared_ptr<Gds> gds,
+std::unique_ptr<DeviceMemory> DeviceMemory::allocate(const std::shared_ptr<Device>& device, std::shared_ptr<Gds> gds,
                                                      size_t bytes, Failure& why) {
   std::unique_ptr<DeviceMemory> memory(new DeviceMemory(device, std::move(gds), Origin::kAllocated));
   const Device::Scope scope(*device);
@@ -87,7 +87,7 @@ std::unique_ptr<DeviceMemory> DeviceMemory::borrow(std::shared_ptr<Device> devic
   return memory;
 }
 
-std::unique_ptr<DeviceMemory> DeviceMemory::open(std::shared_ptr<Device> device, std::shared_ptr<Gds> gds,
+std::unique_ptr<DeviceMemory> DeviceMemory::open(const std::shared_ptr<Device>& device, std::shared_ptr<Gds> gds,
                                                  const CudaIpcHandle& handle, size_t offset, size_t bytes,
                                                  Failure& why) {
   std::unique_ptr<DeviceMemory> memory(new DeviceMemory(device, std::move(gds), Origin::kOpened));

@@ -26,6 +26,7 @@ Part partOf(const Operation& op, uint32_t slice) {
 }
 
 // Sums of a slice whose bytes lie at `at`, while they are in the processor's cache.
+// NOLINTNEXTLINE(readability-non-const-parameter): spans are not const
 void sumStaged(Batch& batch, const Operation& op, Part part, char* at) {
   if (op.sum_block == 0) return;
   for (size_t offset = 0; offset < part.length; offset += op.sum_block) {
@@ -76,7 +77,8 @@ Status sliceGds(Context& context, Direction direction, Batch& batch, const Opera
   const SpanCursor segments = batch.cursor(op, part.from, part.length);
   const auto offset = static_cast<off_t>(kHeaderBytes + part.from);
   // Without the kernel, a call for each segment.
-  if (op.small && context.core.options.device->mover() != nullptr) return moveSmall(context, direction, *file->gds, segments, offset);
+  if (op.small && context.core.options.device->mover() != nullptr)
+    return moveSmall(context, direction, *file->gds, segments, offset);
   return moveGds(context, direction, *file->gds, segments, offset);
 }
 

@@ -47,8 +47,7 @@ void startLane(Context& context) {
   const std::shared_ptr<StageMemory> stages = context.core.stages;
   if (device == nullptr) return;
   device->stayNear();
-  context.worker.lane =
-      context.io.device("start of CUDA", [&] { return std::make_shared<Lane>(device, gds, stages); });
+  context.worker.lane = context.io.device("start of CUDA", [&] { return std::make_shared<Lane>(device, gds, stages); });
   context.lane = context.worker.lane.get();
   (void)context.io.device("cuModuleLoadData", [&] { return device->mover(); });
   // Where every byte will be staged: not at the first chunk's expense. What fails is said when it is needed.
@@ -107,7 +106,8 @@ size_t openFilesAllowed(size_t wanted) {
 
 }  // namespace
 
-Core::Core(EngineOptions options, std::shared_ptr<Files> files, std::function<void(std::shared_ptr<Batch>)> settled)
+Core::Core(const EngineOptions& options, std::shared_ptr<Files> files,
+           std::function<void(std::shared_ptr<Batch>)> settled)
     : options(options),
       files(std::move(files)),
       settled(std::move(settled)),
@@ -163,7 +163,8 @@ std::vector<std::shared_ptr<Batch>> Core::takeHeld(const Batch* batch) {
   return taken;
 }
 
-Engine::Engine(EngineOptions options, std::shared_ptr<Files> files, std::function<void(std::shared_ptr<Batch>)> settled)
+Engine::Engine(const EngineOptions& options, std::shared_ptr<Files> files,
+               std::function<void(std::shared_ptr<Batch>)> settled)
     : core_(std::make_shared<Core>(options, std::move(files), std::move(settled))) {
   try {
     for (int thread = 0; thread < options.threads; ++thread) startWorker();

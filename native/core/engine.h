@@ -27,7 +27,8 @@ class Engine {
  public:
   using Closed = std::function<void()>;
 
-  Engine(EngineOptions options, std::shared_ptr<Files> files, std::function<void(std::shared_ptr<Batch>)> settled);
+  Engine(const EngineOptions& options, std::shared_ptr<Files> files,
+         std::function<void(std::shared_ptr<Batch>)> settled);
   // Closes, and waits until it has.
   ~Engine();
   Engine(const Engine&) = delete;

@@ -60,7 +60,8 @@ struct CudaCopyAttributes {
 static_assert(sizeof(CudaCopyAttributes) == 24 && offsetof(CudaCopyAttributes, flags) == 20);
 inline constexpr int kCudaSourceOrderStream = 1;
 
-struct Cuda {
+// Made by make_shared alone, which sets all of it to null first.
+struct Cuda {  // NOLINT(cppcoreguidelines-pro-type-member-init)
   CudaResult (*init)(unsigned flags);
   CudaResult (*driverVersion)(int* version);
   CudaResult (*deviceCount)(int* count);

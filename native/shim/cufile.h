@@ -80,7 +80,8 @@ struct CuFileStats {
 };
 static_assert(sizeof(CuFileStats) == 5000 && offsetof(CuFileStats, gpus) == 1024 && offsetof(CuFileStats, gpu) == 1032);
 
-struct CuFile {
+// Made by make_shared alone, which sets all of it to null first.
+struct CuFile {  // NOLINT(cppcoreguidelines-pro-type-member-init)
   CuFileError (*openDriver)();
   CuFileError (*closeDriver)();
   CuFileError (*properties)(CuFileProperties* properties);

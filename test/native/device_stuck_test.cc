@@ -40,8 +40,12 @@ struct Gpu {
     CHECK(memory->copyOut(index * 4096, bytes.data(), bytes.size(), why));
     return bytes;
   }
-  Op stores(const Directory& directory, size_t chunk, bool gds = false) const { return of(Kind::kStore, directory, chunk, gds); }
-  Op loads(const Directory& directory, size_t chunk, bool gds = false) const { return of(Kind::kLoad, directory, chunk, gds); }
+  Op stores(const Directory& directory, size_t chunk, bool gds = false) const {
+    return of(Kind::kStore, directory, chunk, gds);
+  }
+  Op loads(const Directory& directory, size_t chunk, bool gds = false) const {
+    return of(Kind::kLoad, directory, chunk, gds);
+  }
   EngineOptions options(int threads = 1) const {
     EngineOptions made{.threads = threads, .slice_bytes = size_t{1} << 20, .open_files = 0, .timeout = kShort};
     made.device = device;
@@ -89,7 +93,8 @@ size_t count(const std::shared_ptr<Batch>& batch, Outcome outcome) {
 
 void checkFiles(const Directory& directory, const std::shared_ptr<Batch>& batch) {
   for (size_t chunk = 0; chunk < kCount; ++chunk) {
-    if (batch->answers[chunk].outcome == Outcome::kDone) checkChunk(directory.chunk(chunk), headerOf(chunk), bytesOf(chunk));
+    if (batch->answers[chunk].outcome == Outcome::kDone)
+      checkChunk(directory.chunk(chunk), headerOf(chunk), bytesOf(chunk));
   }
 }
 

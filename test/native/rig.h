@@ -228,11 +228,11 @@ inline void waitUntil(const std::function<bool()>& holds) {
 
 class Rig {
  public:
-  explicit Rig(EngineOptions options = {}, std::shared_ptr<Files> files = posixFiles())
+  explicit Rig(const EngineOptions& options = {}, std::shared_ptr<Files> files = posixFiles())
       : files_(files),
         engine_(std::make_unique<Engine>(options, std::move(files),
                                          [settled = settled_](const auto& batch) { settled->add(batch); })) {}
-  Rig(EngineOptions options, const std::string& faults) : Rig(options, faultyFiles(posixFiles(), faults)) {}
+  Rig(const EngineOptions& options, const std::string& faults) : Rig(options, faultyFiles(posixFiles(), faults)) {}
   // Each batch has settled once by now, whatever happened to it.
   ~Rig() noexcept(false) {
     engine_.reset();

@@ -92,7 +92,9 @@ describe('the flow of imports', () => {
 describe('who may touch what', () => {
   it('has the addon imported by src/native.ts, src/device-errors.ts, src/transfer.ts and src/hash/ alone', () => {
     const importers = imports.filter(({ to }) => to === '#native' || to === 'src/native.ts').map(({ file }) => file);
-    expect(importers.filter((file) => !/^src\/(native|device-errors|transfer)\.ts$|^src\/hash\//.test(file))).toEqual([]);
+    expect(importers.filter((file) => !/^src\/(native|device-errors|transfer)\.ts$|^src\/hash\//.test(file))).toEqual(
+      [],
+    );
   });
 
   it('has process.env read by config and the command line alone', () => {

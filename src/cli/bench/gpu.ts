@@ -1,7 +1,7 @@
 /** The GPU of a run: how fast its link is, what it is, and what a report says of it. */
 import { type Config, deviceNumber } from '../../config/index.js';
 import type { TransportInfo } from '../../store/transport.js';
-import { measureCopies, openDevice } from '../../transfer.js';
+import { measureCopies, openDevice, releaseDevice } from '../../transfer.js';
 import type { Report, Row } from './schema.js';
 import { median, spreadOf } from './statistics.js';
 
@@ -24,7 +24,9 @@ export interface Link {
 export async function measureLink(config: Config, repeats: number): Promise<Link> {
   const index = deviceNumber(config.device) ?? 0;
   const { session } = await openDevice({ index, libcuda: config.libcudaPath, cufile: undefined });
-  const { toDevice, toHost } = await measureCopies(session, COPY_BYTES, repeats);
+  const { toDevice, toHost } = await measureCopies(session, COPY_BYTES, repeats).finally(() => {
+    releaseDevice(session);
+  });
   const row = (direction: 'to the GPU' | 'from the GPU', seconds: readonly number[]): Row => {
     const values = seconds.map((one) => COPY_BYTES / one / 1e9);
     return {

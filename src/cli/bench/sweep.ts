@@ -1,6 +1,6 @@
 /** What a run will measure, and what it takes at most: said before anything is written. */
 import type { Config } from '../../config/index.js';
-import { checksumsFor, threadsFor } from '../../store/options.js';
+import { threadsFor } from '../../store/options.js';
 import type { Cell } from './cell-context.js';
 import { COPY_MEMORY } from './gpu.js';
 import { LOOKUP_FILES } from './lookup-row.js';
@@ -31,7 +31,7 @@ export function fromSettings(config: Config, gds = false): Pick<SweepOptions, 't
   return {
     threads: [threadsFor(config, gds)],
     direct: [config.useDirectIo],
-    sums: [checksumsFor(config, gds)],
+    sums: [config.checksums],
   };
 }
 
