@@ -115,7 +115,8 @@ export interface NativeDevice {
 export declare function openDevice(options: {
   index: number;
   libcuda: string;
-  cufile?: { library: string; log: string; configuration: string } | undefined;
+  /** `timeoutMs`: for its driver to open. */
+  cufile?: { library: string; log: string; configuration: string; timeoutMs: number } | undefined;
 }): Promise<NativeDevice | NativeFailure>;
 
 /** Lets go of a GPU: engines keep what they were given, and CUDA's context ends with the last of them. */

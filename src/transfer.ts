@@ -56,7 +56,13 @@ export interface OpenDeviceOptions {
   readonly libcuda: string | undefined;
   /** Whether to open cuFile's driver too. */
   readonly cufile:
-    | { readonly library: string | undefined; readonly log: string; readonly configuration: string | undefined }
+    | {
+        readonly library: string | undefined;
+        readonly log: string;
+        readonly configuration: string | undefined;
+        /** For its driver to open. */
+        readonly timeoutMs: number;
+      }
     | undefined;
 }
 
@@ -67,7 +73,12 @@ export async function openDevice(options: OpenDeviceOptions): Promise<OpenedDevi
     index,
     libcuda,
     ...(cufile && {
-      cufile: { library: cufile.library ?? '', log: cufile.log, configuration: cufile.configuration ?? '' },
+      cufile: {
+        library: cufile.library ?? '',
+        log: cufile.log,
+        configuration: cufile.configuration ?? '',
+        timeoutMs: cufile.timeoutMs,
+      },
     }),
   });
   if (!('failure' in opened)) return opened;

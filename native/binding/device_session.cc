@@ -35,7 +35,6 @@ struct Opening {
     session = std::make_shared<DeviceSession>();
     session->device = device;
     if (!wants_gds) return;
-    const Device::Scope scope(*device);
     session->gds = Gds::open(gds, device, why_no_gds);
   }
 };
@@ -112,6 +111,7 @@ Napi::Value openDevice(const Napi::CallbackInfo& info) {
     opening->wants_gds = true;
     opening->gds.library = wanted.Get("library").As<Napi::String>().Utf8Value();
     opening->gds.log = wanted.Get("log").As<Napi::String>().Utf8Value();
+    opening->gds.timeout = std::chrono::milliseconds(wanted.Get("timeoutMs").As<Napi::Number>().Int64Value());
     opening->gds.configuration = wanted.Get("configuration").As<Napi::String>().Utf8Value();
   }
   return runAside(

@@ -15,6 +15,8 @@
 namespace kvo {
 namespace {
 
+constexpr int kDriverNotOpen = 5001;
+
 struct Part {
   size_t from;
   size_t length;
@@ -133,6 +135,7 @@ void settleStage(Context& context, Stage& stage) {
 
 Status attachGds(Context& context, Operation& op) {
   OpenFile& file = *op.file;
+  if (context.core.options.gds == nullptr) return Status::fail(Step::kRegisterFile, kDriverNotOpen);
   context.io.device("cuFileHandleRegister", [&] {
     std::call_once(file.registered, [&] {
       // Opened so that a FIFO does not hang; cuFile refuses such a descriptor.

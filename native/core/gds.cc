@@ -3,7 +3,9 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <future>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -33,14 +35,46 @@ std::map<std::string, std::shared_ptr<Gds>>& drivers() {
   static auto& opened = *new std::map<std::string, std::shared_ptr<Gds>>();
   return opened;
 }
-std::mutex drivers_mutex;
+// Held for as long as a driver opens, which may be for ever.
+std::timed_mutex drivers_mutex;
 
 ssize_t answerOf(ssize_t result, int error) { return result == -1 ? -static_cast<ssize_t>(error) : result; }
 
 }  // namespace
 
 std::shared_ptr<Gds> Gds::open(const GdsOptions& options, std::shared_ptr<Device> device, Failure& why) {
-  const std::lock_guard lock(drivers_mutex);
+  struct Opening {
+    std::promise<void> done;
+    std::shared_ptr<Gds> gds;
+    Failure why;
+  };
+  // Another thread's, so that one that never comes back keeps nobody else.
+  const auto opening = std::make_shared<Opening>();
+  std::future<void> done = opening->done.get_future();
+  try {
+    std::thread([opening, options, device = std::move(device)] {
+      const Device::Scope scope(*device);
+      opening->gds = openNow(options, device, opening->why);
+      opening->done.set_value();
+    }).detach();
+  } catch (const std::system_error&) {
+    why = {"cuFileDriverOpen", 0, "the system has no more threads"};
+    return nullptr;
+  }
+  if (done.wait_for(options.timeout) != std::future_status::ready) {
+    why = {"cuFileDriverOpen", 0, "no answer within " + std::to_string(options.timeout.count()) + " ms"};
+    return nullptr;
+  }
+  why = opening->why;
+  return opening->gds;
+}
+
+std::shared_ptr<Gds> Gds::openNow(const GdsOptions& options, std::shared_ptr<Device> device, Failure& why) {
+  const std::unique_lock lock(drivers_mutex, options.timeout);
+  if (!lock.owns_lock()) {
+    why = {"cuFileDriverOpen", 0, "an earlier call has not come back"};
+    return nullptr;
+  }
   if (const auto found = drivers().find(options.library); found != drivers().end()) {
     found->second->devices_.emplace(device->index, std::move(device));
     return found->second;
@@ -99,7 +133,8 @@ bool Gds::stopCounting() {
 }
 
 void Gds::restUnused() {
-  const std::lock_guard lock(drivers_mutex);
+  const std::unique_lock lock(drivers_mutex, std::try_to_lock);
+  if (!lock.owns_lock()) return;
   for (const auto& [library, gds] : drivers()) {
     const std::lock_guard users_lock(gds->users_mutex_);
     if (gds->users_ == 0) (void)gds->stopCounting();

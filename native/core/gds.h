@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -23,9 +24,10 @@
 namespace kvo {
 
 struct GdsOptions {
-  std::string library;        // path; empty: the one that the loader finds
-  std::string log;            // where cuFile may write its log, unless the environment says
-  std::string configuration;  // a cufile.json; empty: the one that cuFile finds
+  std::string library;                       // path; empty: the one that the loader finds
+  std::string log;                           // where cuFile may write its log, unless the environment says
+  std::string configuration;                 // a cufile.json; empty: the one that cuFile finds
+  std::chrono::milliseconds timeout{10000};  // for its driver to open: 1.15 was seen to spin for ever in a container
 };
 
 // Calls by the way that cuFile says they took, on all GPUs of the process.
@@ -73,6 +75,7 @@ class Gds {
 
  private:
   explicit Gds(std::shared_ptr<const CuFile> library);
+  static std::shared_ptr<Gds> openNow(const GdsOptions& options, std::shared_ptr<Device> device, Failure& why);
   bool stopCounting();
   void comeToRest();
   void deregisterAll(CudaAddress base, size_t bytes);

@@ -60,6 +60,7 @@ export async function openGpu(config: Config): Promise<Gpu | undefined> {
             // By default cuFile writes it to the working directory.
             log: join(tmpdir(), `kv-offload-cufile-${process.pid}.log`),
             configuration: config.cufileConfig,
+            timeoutMs: Math.ceil(config.blockingTimeoutSecs * 1000),
           }
         : undefined,
   });

@@ -94,6 +94,20 @@ describe('transport auto', () => {
     expect(await vias(engine)).toEqual(['staged', 'staged', 'staged', 'staged']);
   });
 
+  it('is staged where its driver does not open in time, and another engine may try again', async () => {
+    control('openDriver:hang');
+    const libcufile_path = anotherFake('cufile');
+    const setup = gpuSetup(temporaryDirectory(), { libcufile_path }, { settings: { blocking_timeout_secs: 0.3 } });
+    const engine = await openEngine(setup);
+    expect(engine.transport.reason).toContain('cuFileDriverOpen failed: no answer within 300 ms');
+    expect(await vias(engine)).toEqual(['staged', 'staged', 'staged', 'staged']);
+    const second = await openEngine({ ...setup, base: temporaryDirectory() });
+    expect(second.transport.reason).toMatch(/no answer within|an earlier call has not come back/);
+    control('');
+    const third = await openEngine({ ...gpuSetup(temporaryDirectory(), { libcufile_path }) });
+    expect(third.transport.kind).toBe('gds');
+  });
+
   it('is staged where there is no cuFile', async () => {
     const engine = await open({ libcufile_path: '/nonexistent/libcufile.so' });
     expect(engine.transport.reason).toContain('cuFile cannot be used: dlopen failed: /nonexistent/libcufile.so');
