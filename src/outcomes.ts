@@ -14,13 +14,14 @@ interface NativeWords {
 
 const NAMES = ['done', 'absent', 'exists', 'failed', 'aborted', 'stuck', 'size-mismatch'] as const;
 
-const VIAS = ['nothing', 'buffered', 'direct', 'staged', 'staged-direct', 'gds'] as const;
 
 /**
  * How a payload moved. `buffered`, `direct`: between file and host memory, through the page cache or past it. `staged`,
  * `staged-direct`: the same, and on to or from a GPU through pinned memory. `gds`: by cuFile.
  */
-export type Via = (typeof VIAS)[number];
+export type Via = 'nothing' | 'buffered' | 'direct' | 'staged' | 'staged-direct' | 'gds';
+
+const VIAS: readonly Via[] = ['nothing', 'buffered', 'direct', 'staged', 'staged-direct', 'gds'];
 
 /** What became of one operation. `size-mismatch`: the file is not as long as the segments and a header. */
 export type OutcomeName = (typeof NAMES)[number];

@@ -14,7 +14,7 @@ const SETTINGS = 'etc/kv-offload-settings.json';
 /** Variables that decide what is found. Settings are recorded as such, others not at all. */
 const VARIABLES = ['CUFILE_ENV_PATH_JSON', 'NVIDIA_GDS', 'LD_LIBRARY_PATH', 'KUBERNETES_SERVICE_HOST'];
 
-/** What {@link record} makes. */
+/** What `recordNode` makes. */
 export interface RecordedNode {
   readonly report: DoctorReport;
   /** A gzipped tar archive of one directory, `kv-offload-node`. */
