@@ -14,7 +14,6 @@ interface NativeWords {
 
 const NAMES = ['done', 'absent', 'exists', 'failed', 'aborted', 'stuck', 'size-mismatch'] as const;
 
-
 /**
  * How a payload moved. `buffered`, `direct`: between file and host memory, through the page cache or past it. `staged`,
  * `staged-direct`: the same, and on to or from a GPU through pinned memory. `gds`: by cuFile.
