@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <condition_variable>
 #include <cstdlib>
 #include <future>
 #include <mutex>
@@ -35,8 +36,10 @@ std::map<std::string, std::shared_ptr<Gds>>& drivers() {
   static auto& opened = *new std::map<std::string, std::shared_ptr<Gds>>();
   return opened;
 }
-// Held for as long as a driver opens, which may be for ever.
-std::timed_mutex drivers_mutex;
+std::mutex drivers_mutex;
+// While a driver opens, which may be for ever, the mutex is free.
+bool driver_opens = false;
+std::condition_variable driver_opened;
 
 ssize_t answerOf(ssize_t result, int error) { return result == -1 ? -static_cast<ssize_t>(error) : result; }
 
@@ -70,8 +73,8 @@ std::shared_ptr<Gds> Gds::open(const GdsOptions& options, std::shared_ptr<Device
 }
 
 std::shared_ptr<Gds> Gds::openNow(const GdsOptions& options, std::shared_ptr<Device> device, Failure& why) {
-  const std::unique_lock lock(drivers_mutex, options.timeout);
-  if (!lock.owns_lock()) {
+  std::unique_lock lock(drivers_mutex);
+  if (!driver_opened.wait_for(lock, options.timeout, [] { return !driver_opens; })) {
     why = {"cuFileDriverOpen", 0, "an earlier call has not come back"};
     return nullptr;
   }
@@ -79,6 +82,24 @@ std::shared_ptr<Gds> Gds::openNow(const GdsOptions& options, std::shared_ptr<Dev
     found->second->devices_.emplace(device->index, std::move(device));
     return found->second;
   }
+  driver_opens = true;
+  lock.unlock();
+  std::shared_ptr<Gds> gds = openDriver(options, why);
+  lock.lock();
+  driver_opens = false;
+  driver_opened.notify_all();
+  if (gds == nullptr) return nullptr;
+  gds->devices_.emplace(device->index, std::move(device));
+  drivers().emplace(options.library, gds);
+  // Before cuFile's own, since it is registered later. Runs where no cleanup hook of Node's does: process.exit.
+  std::atexit([] {
+    const std::lock_guard at_exit(drivers_mutex);
+    for (const auto& [library, one] : drivers()) one->comeToRest();
+  });
+  return gds;
+}
+
+std::shared_ptr<Gds> Gds::openDriver(const GdsOptions& options, Failure& why) {
   setIfAbsent("CUFILE_LOGFILE_PATH", options.log);
   setIfAbsent("CUFILE_ENV_PATH_JSON", options.configuration);
   std::string text;
@@ -92,14 +113,7 @@ std::shared_ptr<Gds> Gds::openNow(const GdsOptions& options, std::shared_ptr<Dev
     why = failureOf("cuFileDriverOpen", error);
     return nullptr;
   }
-  std::shared_ptr<Gds> gds(new Gds(std::move(cufile)));
-  gds->devices_.emplace(device->index, std::move(device));
-  drivers().emplace(options.library, gds);
-  // Before cuFile's own, since it is registered later. Runs where no cleanup hook of Node's does: process.exit.
-  std::atexit([] {
-    for (const auto& [library, one] : drivers()) one->comeToRest();
-  });
-  return gds;
+  return std::shared_ptr<Gds>(new Gds(std::move(cufile)));
 }
 
 Gds::Gds(std::shared_ptr<const CuFile> library) : cufile(*library), library_(std::move(library)) {
@@ -133,8 +147,7 @@ bool Gds::stopCounting() {
 }
 
 void Gds::restUnused() {
-  const std::unique_lock lock(drivers_mutex, std::try_to_lock);
-  if (!lock.owns_lock()) return;
+  const std::lock_guard lock(drivers_mutex);
   for (const auto& [library, gds] : drivers()) {
     const std::lock_guard users_lock(gds->users_mutex_);
     if (gds->users_ == 0) (void)gds->stopCounting();

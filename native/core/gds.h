@@ -75,6 +75,7 @@ class Gds {
 
  private:
   explicit Gds(std::shared_ptr<const CuFile> library);
+  static std::shared_ptr<Gds> openDriver(const GdsOptions& options, Failure& why);
   static std::shared_ptr<Gds> openNow(const GdsOptions& options, std::shared_ptr<Device> device, Failure& why);
   bool stopCounting();
   void comeToRest();
