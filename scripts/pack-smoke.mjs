@@ -14,7 +14,7 @@ import { runSteps } from './lib/steps.mjs';
 const ALLOWED = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|binding\.gyp|scripts\/build-addon\.mjs)$/,
   /^dist\/[\w/-]+\.(js|d\.ts|js\.map)$/,
-  /^native\/(index\.cjs|index\.d\.cts|sources\.gypi|(core|binding|shim|vendor)\/.+)$/,
+  /^native\/(index\.cjs|index\.d\.cts|sources\.gypi|(core|binding|kernels|shim|vendor)\/.+)$/,
   /^prebuilds\/linux-(x64|arm64)\/kv-offload\.(glibc|musl)\.node$/,
   /^docs\/(?!api\/)/,
   /^examples\//,
