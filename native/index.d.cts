@@ -149,8 +149,11 @@ export interface NativeDeviceRegion {
 
 export declare class NativeEngine {
   constructor(options: NativeEngineOptions);
-  /** Makes `byteLength` bytes from the view's start usable as segments; keeps them alive until released. */
-  addHostRegion(start: Uint8Array, byteLength: number): number;
+  /**
+   * Makes `byteLength` bytes from the view's start usable as segments; keeps them alive until released. Of an arena, which
+   * is nobody else's, whole pages are kept from children of fork, and huge ones asked for.
+   */
+  addHostRegion(start: Uint8Array, byteLength: number, isArena: boolean): number;
   /**
    * Makes device memory usable as segments: `bytes` of the caller's from `address`, checked against the driver; of another
    * process's allocation, by its IPC handle, from `offset`; or, with neither, new ones.

@@ -1,6 +1,7 @@
 {
   "variables": {
     "core_sources": [
+      "native/core/arena_memory.cc",
       "native/core/copy_speed.cc",
       "native/core/device.cc",
       "native/core/device_memory.cc",

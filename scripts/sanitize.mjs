@@ -61,7 +61,7 @@ async function addon() {
     const argv = [...steady, 'env', `LD_PRELOAD=${preload}`, process.execPath, ...vitest];
     const run = await quiet('vitest', argv, { env: { ASAN_OPTIONS, KV_OFFLOAD_ADDON: path, NO_COLOR: '1' } }).catch(
       async (error) => {
-        throw new CommandFailed(error.message, `${error.log ?? ''}\n${await allOf(reports)}`);
+        throw new CommandFailed(error.message, `${failuresOf(error.log ?? '')}\n${await allOf(reports)}`);
       },
     );
     const found = await allOf(reports);
@@ -70,6 +70,17 @@ async function addon() {
   } finally {
     await rm(reports, { recursive: true });
   }
+}
+
+/**
+ * What vitest says of the tests that failed, without the list of all files before it: whoever reads CI's log may be shown
+ * the first lines alone. The whole log where vitest did not come so far.
+ *
+ * @param {string} log
+ */
+function failuresOf(log) {
+  const from = log.search(/^.*(?:Failed (?:Suites|Tests)|Unhandled Errors?) .*$/m);
+  return from < 0 ? log : log.slice(from);
 }
 
 /** @param {string} folder */

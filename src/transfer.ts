@@ -144,9 +144,13 @@ export class Transfer {
     this.#counters = new BigUint64Array(this.#door.statNames.length);
   }
 
-  /** Makes `byteLength` bytes from the view's start usable in segments. Returns the region's number. */
-  addRegion(start: Uint8Array, byteLength: number): number {
-    return this.#engine.addHostRegion(start, byteLength);
+  /**
+   * Makes `byteLength` bytes from the view's start usable in segments. Returns the region's number.
+   *
+   * @param isArena - whether it is the engine's own memory, whose pages the kernel may be told how to treat
+   */
+  addRegion(start: Uint8Array, byteLength: number, isArena = false): number {
+    return this.#engine.addHostRegion(start, byteLength, isArena);
   }
 
   /**

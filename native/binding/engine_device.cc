@@ -174,7 +174,8 @@ Napi::Value EngineObject::gdsCounters(const Napi::CallbackInfo& info) {
 }
 
 // Threads are gone, but for those that hang: then nothing is freed that they might still write to.
-void EngineObject::freeDeviceMemory() {
+void EngineObject::freeMemory() {
+  arenas_.clear();
   if (engine_->stuck().empty()) device_memory_.clear();
   else if (!device_memory_.empty()) (void)new auto(std::move(device_memory_));
   if (waiting_ != nullptr) {

@@ -98,7 +98,7 @@ void EngineObject::closeNow() {
   if (!engine_) return;
   engine_->close({});
   engine_->join();
-  freeDeviceMemory();
+  freeMemory();
 }
 
 Napi::Value EngineObject::addHostRegion(const Napi::CallbackInfo& info) {
@@ -106,12 +106,14 @@ Napi::Value EngineObject::addHostRegion(const Napi::CallbackInfo& info) {
   const auto bytes = static_cast<size_t>(info[1].As<Napi::Number>().Int64Value());
   const uint64_t region = regions_.add(start.data, bytes);
   region_memory_.emplace(region, Napi::Persistent(info[0].As<Napi::Object>()));
+  if (info[2].ToBoolean().Value()) arenas_.try_emplace(region, start.data, bytes);
   return Napi::Number::New(info.Env(), static_cast<double>(region));
 }
 
 Napi::Value EngineObject::releaseRegion(const Napi::CallbackInfo& info) {
   const auto region = static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value());
   const bool removed = regions_.remove(region);
+  if (removed) arenas_.erase(region);
   if (removed) region_memory_.erase(region);
   if (removed) device_memory_.erase(region);
   return Napi::Boolean::New(info.Env(), removed);
@@ -206,7 +208,7 @@ Napi::Value EngineObject::close(const Napi::CallbackInfo& info) {
       const Napi::Array stuck = Napi::Array::New(in);
       uint32_t at = 0;
       for (const std::string& what : engine_->stuck()) stuck.Set(at++, what);
-      freeDeviceMemory();
+      freeMemory();
       resolve(in, deferred, stuck);
       self->Reset();
     });

@@ -6,6 +6,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "../core/arena_memory.h"
 #include "../core/device_memory.h"
 #include "../core/engine.h"
 #include "../core/regions.h"
@@ -49,7 +50,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   void settle(Napi::Env env, uint64_t ticket);
   // Queues a batch when the device has got so far. False with `why` where CUDA refuses.
   bool submitAfter(const std::shared_ptr<Batch>& batch, const Napi::Object& wait, Failure& why);
-  void freeDeviceMemory();
+  void freeMemory();
 
   const std::shared_ptr<AddonData> addon_;
   std::shared_ptr<DeviceSession> session_;  // null without a device, and once closed
@@ -58,6 +59,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Regions regions_;
   std::unordered_map<uint64_t, std::shared_ptr<DeviceMemory>> device_memory_;
   std::unordered_map<uint64_t, Napi::ObjectReference> region_memory_;
+  std::unordered_map<uint64_t, ArenaMemory> arenas_;  // after region_memory_, which keeps them alive
   std::unordered_map<uint64_t, Outstanding> outstanding_;
   uint64_t last_ticket_ = 0;
   bool closing_ = false;

@@ -26,7 +26,7 @@ export function hostBacking(transfer: Transfer, bytes: number, bufferMiB: number
   const view = (offset: number, length: number) => new Uint8Array(buffer, start + offset, length);
   return {
     transfer,
-    region: transfer.addRegion(view(0, MEMORY_ALIGNMENT), bytes),
+    region: transfer.addRegion(view(0, MEMORY_ALIGNMENT), bytes, true),
     view,
     copy: (offset, host, into) => {
       const slot = view(offset, host.byteLength);

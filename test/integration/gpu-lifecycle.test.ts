@@ -66,7 +66,7 @@ describe('an open that fails', () => {
 describe.each(['staged', 'gds', 'auto'])('close with a call that hangs, transport %s', (transport) => {
   it('does not free what a call that hangs may still use, nor wait for it', async () => {
     const base = temporaryDirectory();
-    const setup = { settings: { blocking_timeout_secs: 0.2 }, extra: { gds_io_threads: 2 } };
+    const setup = { settings: { blocking_timeout_secs: 1 }, extra: { gds_io_threads: 2 } };
     const engine = await openEngine(gpuSetup(base, { transport }, setup));
     const [slot] = await engine.lease(1);
     if (!slot) return expect.fail('a slot');

@@ -1,7 +1,9 @@
 /** What a chunk's memory may be: slots, any view, regions, and lists of parts of them. */
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { ChunkMemory, KVCacheEngine } from '../../src/index.js';
 import { CHUNK, CHUNK_BYTES, openEngine, payloads, targets } from '../support/engine.js';
+import { onHost } from '../support/device-memory.js';
 import { temporaryDirectory } from '../support/directories.js';
 import { outcomesOf, thrown } from '../support/outcomes.js';
 import { payload, sameBytes, tokens } from '../support/payload.js';
@@ -277,5 +279,24 @@ describe('the engine’s own memory', () => {
     expect(new Set(slots.map((slot) => slot.offset)).size).toBe(16);
     for (const [i, slot] of slots.entries()) slot.bytes.fill(i);
     expect(slots.every((slot, i) => slot.bytes.every((byte) => byte === i))).toBe(true);
+  });
+});
+
+/** KiB of this process's memory that a child of fork does not get. */
+function keptFromChildren(): number {
+  const mappings = readFileSync('/proc/self/smaps', 'utf8').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
+  const kept = mappings.filter((mapping) => /^VmFlags:.* dc( |$)/m.test(mapping));
+  return kept.reduce((sum, mapping) => sum + Number(/^Size: +([0-9]+) kB/m.exec(mapping)?.[1]), 0);
+}
+
+describe('the registered buffer', () => {
+  onHost('is not made copy-on-write when a child is started, and is memory like any other once closed', async () => {
+    const bufferKiB = 64 * 1024;
+    const before = keptFromChildren();
+    const engine = await openEngine({ base: temporaryDirectory(), settings: { cufile_buffer_size: 64 } });
+    // V8 keeps some memory from children too, now more, now less.
+    expect(keptFromChildren() - before).toBeGreaterThan(0.9 * bufferKiB);
+    await engine.close();
+    expect(keptFromChildren() - before).toBeLessThan(0.1 * bufferKiB);
   });
 });
