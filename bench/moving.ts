@@ -61,7 +61,7 @@ function figuresOf(row: Row, rows: readonly Row[]): Figure[] {
 const MIB = 2 ** 20;
 
 function targetOf({ operation, chunkBytes, io }: Row, by: string): Target | undefined {
-  if (io === 'direct') return by === 'fio' ? { least: 0.95 } : undefined;
+  if (io === 'direct') return by.startsWith('fio') ? { least: 0.95 } : undefined;
   if (by === 'plain-cpp') return { least: chunkBytes > MIB ? 0.95 : 0.92 };
   return by === 'fs-promises' && operation === 'retrieve' ? { least: 2 } : undefined;
 }

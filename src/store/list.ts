@@ -53,14 +53,21 @@ export async function* listBase(transfer: Transfer, base: string): AsyncGenerato
   yield* await describe(transfer, paths);
 }
 
-/** Paths of data files, some directories' at a time. */
+/** Paths of data files, some directories' at a time; the next ones are read while the caller uses these. */
 async function* dataFiles(base: string): AsyncGenerator<string[], void, undefined> {
   const directories = [{ path: base, depth: 0 }];
-  for (let some = directories.splice(-DIRECTORIES); some.length > 0; some = directories.splice(-DIRECTORIES)) {
+  const readNext = () => {
+    const some = directories.splice(-DIRECTORIES);
+    const listed = Promise.all(
+      some.map(async (directory) => ({ ...directory, entries: await entriesOf(directory.path) })),
+    );
+    // Never awaited where the caller stops.
+    listed.catch(() => undefined);
+    return listed;
+  };
+  for (let reading = readNext(), listed = await reading; listed.length > 0; listed = await reading) {
     const found: string[] = [];
-    const listed = await Promise.all(some.map(({ path }) => entriesOf(path)));
-    for (const [i, entries] of listed.entries()) {
-      const { path = '', depth = 0 } = some[i] ?? {};
+    for (const { path, depth, entries } of listed) {
       for (const entry of entries) {
         const below = `${path}/${entry.name}`;
         if (entry.isDirectory()) {
@@ -70,6 +77,7 @@ async function* dataFiles(base: string): AsyncGenerator<string[], void, undefine
         }
       }
     }
+    reading = readNext();
     yield found;
   }
 }

@@ -71,13 +71,14 @@ type Operation = 'store' | 'retrieve';
 async function inTurn(
   operation: Operation,
   cache: Row['cache'],
-  contenders: readonly Contender[],
+  all: readonly Contender[],
   ours: Ours,
   way: Way,
   cell: Cell,
   context: CellContext,
   before?: (contender: Contender) => Promise<void>,
 ): Promise<Row[]> {
+  const contenders = all.filter(({ only = operation }) => only === operation);
   const bytes = cell.chunks * cell.preset.chunkBytes;
   const meters = new Meters(ours.engine, context.idleP99);
   const rates = new Map<Contender, number[]>(contenders.map((contender) => [contender, []]));

@@ -11,6 +11,8 @@ import type { Row } from './schema.js';
 
 export interface Contender {
   readonly by: Row['by'];
+  /** Absent where it takes part in both. */
+  readonly only?: 'store';
   /** Before each store: its directory empty, its memory filled. Nobody pays for it. */
   ready(): void;
   /** Writes all files, new ones; seconds. */
@@ -35,6 +37,13 @@ export interface Load {
 export function emptied(directory: string): void {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
+}
+
+/** The same with directories left, as a cache that is in use has them. */
+export function withoutFiles(directory: string): void {
+  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
+    if (!entry.isDirectory()) rmSync(join(entry.parentPath, entry.name));
+  }
 }
 
 /** Regular files below a directory that hold chunks. */
@@ -122,9 +131,17 @@ export async function fioVersion(): Promise<string | undefined> {
   );
 }
 
-/** fio, one buffer a thread. It overwrites the files that it laid out, so that its stores are no new files. */
-export function fio({ directory, files, bytes, threads, direct }: Load, signal: AbortSignal): Contender {
+/**
+ * fio, one buffer a thread. `fio` overwrites files that it laid out before, as its users do; `fio-new`, of stores alone,
+ * makes them as everyone else does.
+ */
+export function fio(
+  by: 'fio' | 'fio-new',
+  { directory, files, bytes, threads, direct }: Load,
+  signal: AbortSignal,
+): Contender {
   const jobs = Math.min(threads, files);
+  const making = ['--overwrite=0', '--create_on_open=1', '--fallocate=none'];
   const run = async (rw: 'read' | 'write') => {
     const words = [
       ...['--name=kv', `--directory=${directory}`, `--rw=${rw}`, '--ioengine=psync', `--bs=${Math.min(BLOCK, bytes)}`],
@@ -134,7 +151,8 @@ export function fio({ directory, files, bytes, threads, direct }: Load, signal: 
         `--filesize=${bytes}`,
         `--direct=${direct ? 1 : 0}`,
       ],
-      ...['--file_service_type=sequential', '--thread', '--group_reporting', '--invalidate=0', '--overwrite=1'],
+      ...['--file_service_type=sequential', '--thread', '--group_reporting', '--invalidate=0'],
+      ...(by === 'fio' ? ['--overwrite=1'] : making),
       '--output-format=json',
     ];
     const { stdout } = await runProgram('fio', words, { signal });
@@ -146,8 +164,11 @@ export function fio({ directory, files, bytes, threads, direct }: Load, signal: 
   };
   mkdirSync(directory, { recursive: true });
   return {
-    by: 'fio',
-    ready: () => undefined,
+    by,
+    ...(by === 'fio-new' && { only: 'store' }),
+    ready: () => {
+      if (by === 'fio-new') emptied(directory);
+    },
     store: () => run('write'),
     retrieve: () => run('read'),
     files: () => dataFilesBelow(directory),

@@ -6,7 +6,7 @@ import type { Slot } from '../../store/slot.js';
 import { KVCacheEngine } from '../../store/engine.js';
 import type { Prompt } from '../../store/prompt.js';
 import type { ChunkResult } from '../../store/types.js';
-import { type Contender, dataFilesBelow, emptied } from './contenders.js';
+import { type Contender, dataFilesBelow, withoutFiles } from './contenders.js';
 import { setAside } from './set-aside.js';
 import { timed } from './timing.js';
 import type { ChunkPreset } from './presets.js';
@@ -102,10 +102,10 @@ export class Ours implements Contender {
     this.fill();
   }
 
-  /** Its directory without files. */
+  /** Its directory without files. Directories stay: the run that does not count has made them. */
   emptied(): void {
     // As plain_gpu does: who is held against another makes files under the same conditions.
-    if (this.#between === undefined) emptied(this.#options.directory);
+    if (this.#between === undefined) withoutFiles(this.#options.directory);
     else setAside(this.#options.directory);
   }
 

@@ -17,7 +17,7 @@ export function hostRivals(cell: Cell, context: CellContext): Contender[] {
   const aligned = !direct || preset.chunkBytes % SECTOR === 0;
   return [
     ...(context.plainIo !== undefined && aligned ? [plainCpp(context.plainIo, load('plain-cpp'))] : []),
-    ...(context.fio && aligned ? [fio(load('fio'), context.signal)] : []),
+    ...(context.fio && aligned ? (['fio', 'fio-new'] as const).map((by) => fio(by, load(by), context.signal)) : []),
     ...(context.nodePeers && !direct
       ? (['fs-promises', 'file-handle'] as const).map((by) => nodePeer(by, load(by)))
       : []),

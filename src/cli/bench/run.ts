@@ -152,7 +152,7 @@ export async function runBench(options: RunOptions): Promise<Report> {
   }
   if (rows.some(({ by }) => by === 'fio')) {
     note(
-      'fio uses one buffer a thread and overwrites files that exist, which flatters it against those who write new files from memory of their own',
+      'fio uses one buffer a thread and overwrites files that exist, which flatters it against those who write new files from memory of their own; fio-new makes them too',
     );
   }
   return {

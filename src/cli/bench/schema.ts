@@ -23,6 +23,7 @@ const row = z.object({
       'kv-offload',
       'plain-cpp',
       'fio',
+      'fio-new',
       'fs-promises',
       'file-handle',
       'memcpy',

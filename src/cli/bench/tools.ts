@@ -14,7 +14,7 @@ export interface Tools {
 
 /** Contenders beside ours, in host memory. */
 export function contendersOf(peers: boolean, { plainIo, fio }: Tools): number {
-  return (peers ? 2 : 0) + (plainIo === undefined ? 0 : 1) + (fio ? 1 : 0);
+  return (peers ? 2 : 0) + (plainIo === undefined ? 0 : 1) + (fio ? 2 : 0);
 }
 
 export async function findTools(peers: boolean, note: (text: string) => void): Promise<Tools> {
