@@ -2,7 +2,8 @@
 // by line, so that its runs can alternate with ours.
 //
 //   plain_io FILES BYTES THREADS BLOCK [direct]      direct: with O_DIRECT, and BYTES a multiple of 4096
-//   > store DIR     writes FILES new files of 4096 + BYTES, BLOCK bytes a call, from FILES × BYTES of memory
+//   > store DIR     writes FILES new files of 4096 + BYTES, BLOCK bytes a call, from FILES × BYTES of memory, into two
+//                   levels of directories that are there, as chunks lie
 //   > load DIR      reads them back into that memory
 //   > stat PATHS    one stat for each path of a list (a file, a path a line)
 //   > stats PATHS   the same, 20 times over, so that waking threads is lost in it; seconds of one time
@@ -20,6 +21,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -97,7 +99,17 @@ void require(bool good, const char* what) {
   std::exit(1);
 }
 
-std::string nameOf(const std::string& directory, size_t index) { return directory + "/plain-" + std::to_string(index); }
+// Spread over 65,536 directories by a hash, as the engine's are: filesystems place files by their directories.
+std::string directoryOf(const std::string& directory, size_t index) {
+  const uint32_t hash = static_cast<uint32_t>(index) * 2654435761U;
+  char levels[8];
+  std::snprintf(levels, sizeof levels, "/%02x/%02x", hash >> 24, hash >> 16 & 0xff);
+  return directory + levels;
+}
+
+std::string nameOf(const std::string& directory, size_t index) {
+  return directoryOf(directory, index) + "/plain-" + std::to_string(index);
+}
 
 void store(const std::string& directory, size_t index) {
   const int fd = open(nameOf(directory, index).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | direct, 0666);
@@ -217,7 +229,10 @@ int main(int count, char** arguments) {
     const std::string argument = line.substr(line.find(' ') + 1);
     double seconds = 0;
     if (what == "store") {
-      for (size_t index = 0; index < files; ++index) unlink(nameOf(argument, index).c_str());
+      for (size_t index = 0; index < files; ++index) {
+        std::filesystem::create_directories(directoryOf(argument, index));
+        unlink(nameOf(argument, index).c_str());
+      }
       seconds = timed(files, 1, [&](size_t index) { store(argument, index); });
     } else if (what == "load") {
       seconds = timed(files, 1, [&](size_t index) { load(argument, index); });

@@ -59,7 +59,8 @@ async function buildPlain() {
   // By hand, for a machine without the rest.
   const out = inRoot('.cmake/plain_gpu');
   mkdirSync(inRoot('.cmake'), { recursive: true });
-  const sources = 'bench/gpu/plain_gpu.cc bench/gpu/plain/*.cc native/shim/cuda.cc native/shim/library.cc';
+  const sources =
+    'bench/gpu/plain_gpu.cc bench/gpu/plain/*.cc native/shim/cuda.cc native/shim/cufile.cc native/shim/library.cc';
   await quiet('plain_gpu', ['sh', '-c', `g++ -std=c++20 -O2 -Inative ${sources} -o "$0" -pthread -ldl`, out]);
   return out;
 }

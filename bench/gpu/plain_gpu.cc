@@ -1,13 +1,14 @@
 // What the hardware gives without us: plain C++ between files and device memory, which the library is measured against.
 // One process, driven line by line, so that its runs can alternate with ours.
 //
-//   plain_gpu [--cuda LIBRARY] [--device N] [--kernel PTX]
+//   plain_gpu [--cuda LIBRARY] [--cufile LIBRARY] [--device N] [--kernel PTX]
 //   > ceiling                       pinned 256 MiB to the device and back
 //   > store DIR files= bytes= …     new files of 4096 + bytes each: a copy to pinned memory, a temporary file, the sidecar
 //                                   as a hard link, both renamed
 //   > load DIR files= bytes= …      reads them back into device memory
 // Both take threads= slices= slice= streams= wait=spin|block|nap (nap= µs) copy=none|each|batch check=1, and for
-// scattered device memory segment= reach=batch|staging|direct (plain/options.h).
+// scattered device memory segment= reach=batch|staging|direct (plain/options.h). With via=cufile, cuFile moves the bytes:
+// threads= slice= direct=1 (O_DIRECT) check=1.
 // Each line answers with one line of JSON: seconds, CPU seconds, bytes, and with check=1 whether all of them were right.
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -21,6 +22,7 @@
 #include <string>
 #include <thread>
 
+#include "plain/cufile_files.h"
 #include "plain/file_life.h"
 #include "plain/lane.h"
 #include "plain/machine.h"
@@ -28,6 +30,7 @@
 
 namespace {
 
+using plain::CuFiles;
 using plain::Lane;
 using plain::Machine;
 using plain::Options;
@@ -35,6 +38,7 @@ using plain::Part;
 using plain::Reach;
 using plain::Run;
 using plain::Slice;
+using plain::Via;
 
 double cpuSeconds() {
   rusage usage{};
@@ -146,21 +150,32 @@ double pinnedCopy(Machine& machine, bool to_device) {
 // What the device holds is known by its total and segment; a store of other files of the same total needs no new fill.
 std::string held;
 
-void runLoad(Run& run) {
+// Whole files, each by the thread that takes it.
+void eachFile(Run& run, const std::function<void(size_t)>& work) {
+  for (size_t file = run.next.fetch_add(1); file < run.options.files; file = run.next.fetch_add(1)) work(file);
+}
+
+void runLoad(Run& run, const CuFiles* cufile) {
   const Options& options = run.options;
   if (options.check) plain::poisonDevice(run);
-  const Cost cost = timed(run, [&](Lane& lane) { load(run, lane); });
+  const Cost cost = timed(run, [&](Lane& lane) {
+    if (cufile == nullptr) load(run, lane);
+    else eachFile(run, [&](size_t file) { cufile->load(run, file); });
+  });
   held = "";
   answer(cost, options.total(), !options.check ? "null" : plain::deviceHoldsPattern(run) ? "true" : "false");
 }
 
-void runStore(Run& run) {
+void runStore(Run& run, const CuFiles* cufile) {
   const Options& options = run.options;
   const std::string wanted = std::to_string(options.total()) + '/' + std::to_string(options.segment);
   if (held != wanted) plain::fillDevice(run);
   held = wanted;
   plain::prepareStore(options);
-  const Cost cost = timed(run, [&](Lane& lane) { store(run, lane); });
+  const Cost cost = timed(run, [&](Lane& lane) {
+    if (cufile == nullptr) store(run, lane);
+    else eachFile(run, [&](size_t file) { cufile->store(run, file); });
+  });
   answer(cost, options.total(), !options.check ? "null" : plain::filesHoldPattern(run) ? "true" : "false");
 }
 
@@ -168,22 +183,25 @@ void runStore(Run& run) {
 
 int main(int count, char** arguments) {
   std::string library;
+  std::string cufile_library;
   std::string kernel;
   int ordinal = 0;
   for (int i = 1; i < count; i += 2) {
     const std::string name = arguments[i];
-    const bool known = name == "--cuda" || name == "--device" || name == "--kernel";
+    const bool known = name == "--cuda" || name == "--cufile" || name == "--device" || name == "--kernel";
     if (!known || i + 1 == count) {
-      std::fprintf(stderr, "usage: plain_gpu [--cuda LIBRARY] [--device N] [--kernel PTX]\n");
+      std::fprintf(stderr, "usage: plain_gpu [--cuda LIBRARY] [--cufile LIBRARY] [--device N] [--kernel PTX]\n");
       return 2;
     }
     if (name == "--cuda") library = arguments[i + 1];
+    else if (name == "--cufile") cufile_library = arguments[i + 1];
     else if (name == "--kernel") kernel = arguments[i + 1];
     else ordinal = std::atoi(arguments[i + 1]);
   }
   Machine machine(library, ordinal);
   std::fprintf(stderr, "plain_gpu: %s\n", machine.describe().c_str());
 
+  std::unique_ptr<CuFiles> cufile;
   std::string line;
   while (std::getline(std::cin, line)) {
     const std::string what = line.substr(0, line.find(' '));
@@ -205,8 +223,11 @@ int main(int count, char** arguments) {
     (void)machine.pinned(std::max(options.threads * options.slices * options.slice, size_t{256} << 20));
     const plain::Places places(options.total(), options.segment);
     Run run{options, machine, places, machine.device(options.total())};
-    if (what == "load") runLoad(run);
-    else runStore(run);
+    const bool by_cufile = options.via == Via::kCufile;
+    if (by_cufile && cufile == nullptr) cufile = std::make_unique<CuFiles>(cufile_library);
+    if (by_cufile) cufile->use(run);
+    if (what == "load") runLoad(run, by_cufile ? cufile.get() : nullptr);
+    else runStore(run, by_cufile ? cufile.get() : nullptr);
   }
   return 0;
 }

@@ -73,18 +73,43 @@ describe('bench with chunks in a GPU’s memory', () => {
     expect(ours(rows)[0]).toMatchObject({ threads: 32, transport: 'gds' });
   });
 
-  it('stands beside plain C++, or says why there is none', async () => {
+  it('stands beside plain C++ and cuFile by itself, or says why there is none', async () => {
     const { rows, notes } = await reportOf(onGpu('--transport', 'staged'));
-    const plain = rows.filter(({ by, unit }) => by === 'plain-cpp' && unit === 'GB/s');
+    const those = (name: Row['by']) => rows.filter(({ by, unit }) => by === name && unit === 'GB/s');
+    const plain = those('plain-cpp');
     if (plain.length === 0) expect(notes.join()).toContain('no plain C++ rows');
     else {
-      expect(plain.map(({ operation, transport, verified }) => [operation, transport, verified])).toEqual([
-        ['store', 'staged', true],
-        ['retrieve', 'staged', true],
+      const told = (some: readonly Row[]) =>
+        some.map(({ operation, transport, io, verified }) => [operation, transport, io, verified]);
+      expect(told(plain)).toEqual([
+        ['store', 'staged', 'buffered', true],
+        ['retrieve', 'staged', 'buffered', true],
       ]);
-      expect(Object.keys(ours(rows)[1]?.ratios ?? {})).toEqual(['pinned-copy', 'plain-cpp']);
+      expect(told(those('cufile'))).toEqual([
+        ['store', 'cufile', 'buffered', true],
+        ['retrieve', 'cufile', 'buffered', true],
+      ]);
+      expect(Object.keys(ours(rows)[1]?.ratios ?? {})).toEqual(['pinned-copy', 'plain-cpp', 'cufile']);
     }
     expect(notes.join()).toContain('--peers names no Python');
+  });
+
+  it('stands beside cuFile alone where cuFile moves its bytes, and says why it cannot', async () => {
+    const { rows, notes } = await reportOf(onGpu('--operations', 'retrieve'));
+    const cufile = rows.filter(({ by }) => by === 'cufile');
+    if (cufile.length === 0) expect(notes.join()).toContain('no plain C++ rows');
+    else {
+      expect(cufile.map(({ io, cache }) => [io, cache])).toEqual([['direct', 'bypassed']]);
+      expect(notes.join()).toContain('no plain C++ rows beside gds');
+      const refused = await reportOf(onGpu('--operations', 'retrieve', '--transport', 'staged'), {
+        KVO_FAKE_FAULTS: 'registerHandle:5030',
+      });
+      expect(refused.rows.map(({ by }) => by)).not.toContain('cufile');
+      expect(refused.notes.join('\n')).toMatch(
+        /no rows of cuFile by itself: plain_gpu ended at: .* cuFileHandleRegister: INTERNAL_ERROR \(5030\)/,
+      );
+    }
+    expect(await readdir(scratch.path('here'))).toEqual([]);
   });
 
   it('stands beside the peers that a Python has, and says which it has not', async () => {

@@ -64,6 +64,11 @@ void Writer::write(const Part& part, char* from) {
   }
   if (part.offset + part.length != options_.bytes) return;
   require(close(fd_) == 0, "close");
+  publish(path);
+}
+
+void publish(const std::string& path) {
+  const std::string temporary = path + ".tmp";
   const std::string sidecar = path + ".metadata";
   require(link(temporary.c_str(), (sidecar + ".tmp").c_str()) == 0, "link");
   require(rename(temporary.c_str(), path.c_str()) == 0, "rename");

@@ -34,6 +34,9 @@ class Writer {
   int fd_ = -1;
 };
 
+// What is written at `path`.tmp gets its name, and a sidecar as a hard link.
+void publish(const std::string& path);
+
 // Before a store that is timed: folders made, files of an earlier one set aside and emptied. Not deleted: ext4 without a
 // journal makes new files slowly where others were deleted less than a minute ago.
 void prepareStore(const Options& options);

@@ -43,6 +43,8 @@ std::string Options::parse(const std::string& words) {
     if (const auto found = numbers.find(name); found != numbers.end()) good = readNumber(value, *found->second);
     else if (name == "nap") good = readNumber(value, number), nap = static_cast<unsigned>(number);
     else if (name == "check") good = readNumber(value, number), check = number != 0;
+    else if (name == "direct") good = readNumber(value, number), direct = number != 0;
+    else if (name == "via") good = choose<Via>({{"copies", Via::kCopies}, {"cufile", Via::kCufile}}, value, via);
     else if (name == "wait")
       good = choose<Wait>({{"spin", Wait::kSpin}, {"block", Wait::kBlock}, {"nap", Wait::kNap}}, value, wait);
     else if (name == "copy")
@@ -58,6 +60,7 @@ std::string Options::parse(const std::string& words) {
       slice < 4096)
     return "files, bytes, threads, slices, streams, folders, blocks and slice must not be 0";
   if (bytes % 8 != 0 || slice % 4096 != 0) return "bytes must be a multiple of 8, and slice of 4096";
+  if (via == Via::kCufile && segment != 0) return "cuFile moves a file's memory as one piece: no segment=";
   if (segment > 8192 && segment % 8192 != 0) return "segment must be at most 8192, or a multiple of it";
   if (segment != 0 && (bytes % segment != 0 || slice % segment != 0 || segment % 16 != 0))
     return "bytes and slice must be multiples of segment, and segment of 16";

@@ -14,6 +14,8 @@ enum class Copy { kNone, kEach, kBatch };
 // How scattered memory is reached: one batch copy, through device staging and a kernel, or by a kernel that reads or
 // writes pinned memory.
 enum class Reach { kBatch, kStaging, kDirect };
+// Through pinned memory and copies, or by cuFile.
+enum class Via { kCopies, kCufile };
 
 struct Options {
   std::string directory;
@@ -30,6 +32,8 @@ struct Options {
   Wait wait = Wait::kNap;
   Copy copy = Copy::kBatch;
   Reach reach = Reach::kBatch;
+  Via via = Via::kCopies;
+  bool direct = false;  // cuFile's files are opened with O_DIRECT
   bool check = false;
 
   size_t total() const { return files * bytes; }

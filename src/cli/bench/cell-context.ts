@@ -19,6 +19,8 @@ export interface CellGpu {
   readonly link: Link;
   /** plain_gpu, where there is one. */
   readonly plain: PlainGpuOptions | undefined;
+  /** The same where cuFile by itself moves files there. */
+  readonly cufile: PlainGpuOptions | undefined;
 }
 
 /** What every cell shares. */

@@ -16,7 +16,7 @@ export function rowOf(
   const { preset, chunks, threads, depth } = cell;
   const sums = by === 'kv-offload' && cell.sums;
   const onGpu = taken !== 'host';
-  const transport = onGpu || by === 'kv-offload' ? taken : 'none';
+  const transport = transportOf(by, taken);
   // Sums tell apart our rows alone, but each of them has its own pairs with the others.
   const marks = [`t${threads}`, `d${depth}`, io, cell.sums ? 'sums' : 'no-sums', cache, ...(onGpu ? [taken] : [])];
   return {
@@ -36,4 +36,10 @@ export function rowOf(
     values: [...values],
     ...spreadOf(values),
   };
+}
+
+/** What moved the bytes: of those who end in host memory, nothing that has a name. */
+function transportOf(by: Row['by'], taken: string): string {
+  if (by === 'cufile') return 'cufile';
+  return taken !== 'host' || by === 'kv-offload' ? taken : 'none';
 }

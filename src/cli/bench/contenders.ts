@@ -41,6 +41,7 @@ export function emptied(directory: string): void {
 
 /** The same with directories left, as a cache that is in use has them. */
 export function withoutFiles(directory: string): void {
+  mkdirSync(directory, { recursive: true });
   for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
     if (!entry.isDirectory()) rmSync(join(entry.parentPath, entry.name));
   }
@@ -60,7 +61,7 @@ export function plainCpp(program: string, load: Load): Contender {
   return {
     by: 'plain-cpp',
     ready: () => {
-      emptied(directory);
+      withoutFiles(directory);
     },
     store: () => plain.run(`store ${directory}`),
     retrieve: () => plain.run(`load ${directory}`),
@@ -72,19 +73,24 @@ export function plainCpp(program: string, load: Load): Contender {
 }
 
 /**
- * Files ↔ pinned memory ↔ GPU memory in threads, with the names and links that ours makes; a process of its own. It sets
- * old files aside by itself, and compares every byte of its first run each way.
+ * Files ↔ GPU memory in threads, with the names and links that ours makes, through pinned memory or by cuFile; a process of
+ * its own. It sets old files aside by itself, and compares every byte of its first run each way.
  */
-export function plainCppGpu(options: PlainGpuOptions, { directory, files, bytes, threads }: Load): Contender {
+export function plainGpu(
+  by: 'plain-cpp' | 'cufile',
+  options: PlainGpuOptions,
+  { directory, files, bytes, threads, direct }: Load,
+): Contender {
   const plain = new PlainGpu(options);
   const checked = new Set<string>();
   const run = async (what: 'store' | 'load') => {
     const check = !checked.has(what);
     checked.add(what);
-    return (await plain.run(what, { directory, files, bytes, threads, check })).seconds;
+    const moved = { directory, files, bytes, threads, check };
+    return (await plain.run(what, by === 'cufile' ? { ...moved, direct, via: 'cufile' } : moved)).seconds;
   };
   return {
-    by: 'plain-cpp',
+    by,
     ready: () => undefined,
     store: () => run('store'),
     retrieve: () => run('load'),

@@ -25,12 +25,16 @@ export interface PlainRun {
   readonly threads: number;
   /** Bytes of a piece where device memory is scattered. */
   readonly segment?: number;
+  /** cuFile moves the bytes, in place of pinned memory and copies. */
+  readonly via?: 'cufile';
+  /** With cuFile: whether its files are opened with O_DIRECT. */
+  readonly direct?: boolean;
   /** Compare every byte. */
   readonly check?: boolean;
 }
 
 const FOLDER = 'bench/gpu/plain';
-const SHIM = ['cuda', 'library'].map((name) => `native/shim/${name}`);
+const SHIM = ['cuda', 'cufile', 'library'].map((name) => `native/shim/${name}`);
 
 /** The program's path, compiled if need be; or why there is none. */
 export async function findPlainGpu(): Promise<Program> {
@@ -43,6 +47,8 @@ export interface PlainGpuOptions {
   readonly program: string;
   /** libcuda's path; undefined: what the loader finds. */
   readonly libcuda: string | undefined;
+  /** libcufile's, likewise. */
+  readonly libcufile?: string | undefined;
   /** The GPU's number. */
   readonly index?: number;
   /** What it says of the machine goes to standard error; else only its last words into the error of a run. */
@@ -62,14 +68,33 @@ export async function plainGpuTrouble(options: PlainGpuOptions): Promise<string 
   }
 }
 
+/** Why cuFile by itself can't move a file in that directory; undefined where it can. */
+export async function cufileTrouble(options: PlainGpuOptions, directory: string): Promise<string | undefined> {
+  const plain = new PlainGpu(options);
+  const run = { directory, files: 1, bytes: 2 ** 20, threads: 1, via: 'cufile', check: true } as const;
+  try {
+    await plain.run('store', run);
+    await plain.run('load', run);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  } finally {
+    plain.close();
+  }
+}
+
 /** One running plain_gpu. */
 export class PlainGpu {
   readonly #child: ChildProcess;
   readonly #answers: AsyncIterator<string>;
   #lastWords = '';
 
-  constructor({ program, libcuda, index = 0, aloud = false }: PlainGpuOptions) {
-    const words = [...(libcuda === undefined ? [] : ['--cuda', libcuda]), '--device', String(index)];
+  constructor({ program, libcuda, libcufile, index = 0, aloud = false }: PlainGpuOptions) {
+    const words = [
+      ...(libcuda === undefined ? [] : ['--cuda', libcuda]),
+      ...(libcufile === undefined ? [] : ['--cufile', libcufile]),
+      ...['--device', String(index)],
+    ];
     this.#child = spawn(program, words, { stdio: ['pipe', 'pipe', aloud ? 'inherit' : 'pipe'] });
     this.#child.on('error', (error) => {
       this.#lastWords = error.message;
@@ -89,9 +114,11 @@ export class PlainGpu {
   }
 
   /** Runs `store` or `load`. @throws Error where bytes were compared and wrong */
-  async run(what: 'store' | 'load', { directory, check = false, ...numbers }: PlainRun): Promise<PlainCost> {
-    const words = Object.entries(numbers).map(([name, value]) => `${name}=${value}`);
-    const answer = (await this.#ask([what, directory, ...words, `check=${Number(check)}`].join(' '))) as Answer;
+  async run(what: 'store' | 'load', options: PlainRun): Promise<PlainCost> {
+    const { directory, check = false, direct = false, ...named } = options;
+    const words = Object.entries(named).map(([name, value]) => `${name}=${value}`);
+    const flags = [`direct=${Number(direct)}`, `check=${Number(check)}`];
+    const answer = (await this.#ask([what, directory, ...words, ...flags].join(' '))) as Answer;
     if (check && answer.verified !== true) throw new Error(`plain_gpu: ${what} moved wrong bytes`);
     return answer;
   }

@@ -1,7 +1,7 @@
 /** Who takes turns with ours in a cell. */
 import { join } from 'node:path';
 import type { Cell, CellContext } from './cell-context.js';
-import { type Contender, fio, nodePeer, plainCpp, plainCppGpu } from './contenders.js';
+import { type Contender, fio, nodePeer, plainCpp, plainGpu } from './contenders.js';
 import type { Row } from './schema.js';
 import type { Ways } from './ways.js';
 
@@ -24,15 +24,21 @@ export function hostRivals(cell: Cell, context: CellContext): Contender[] {
   ];
 }
 
-/** plain_gpu reads and writes through the page cache, so that it is held against nothing else. */
+/** Plain C++ goes through the page cache, so that it is held against nothing else; cuFile by itself against anything. */
 export function gpuRivals(cell: Cell, { store, retrieve }: Ways, context: CellContext): Contender[] {
-  const { preset, chunks, threads, direct } = cell;
-  const plain = context.gpu?.plain;
-  if (plain === undefined) return [];
-  if ([store, retrieve].some(({ transport, io }) => transport !== 'staged' || io === 'direct')) {
-    context.note('no plain C++ rows beside gds or O_DIRECT: it goes through the page cache');
-    return [];
+  const { preset, chunks, threads } = cell;
+  const { plain, cufile } = context.gpu ?? {};
+  const both = [store, retrieve];
+  const direct = both.every(({ io }) => io === 'direct');
+  const load = (by: Row['by']) => {
+    return { directory: join(context.directory, by), files: chunks, bytes: preset.chunkBytes, threads, direct };
+  };
+  const rivals: Contender[] = [];
+  if (plain !== undefined) {
+    if (both.every(({ transport, io }) => transport === 'staged' && io === 'buffered')) {
+      rivals.push(plainGpu('plain-cpp', plain, load('plain-cpp')));
+    } else context.note('no plain C++ rows beside gds or O_DIRECT: it goes through the page cache');
   }
-  const directory = join(context.directory, 'plain-cpp');
-  return [plainCppGpu(plain, { directory, files: chunks, bytes: preset.chunkBytes, threads, direct })];
+  if (cufile !== undefined) rivals.push(plainGpu('cufile', cufile, load('cufile')));
+  return rivals;
 }

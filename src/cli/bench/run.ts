@@ -18,7 +18,7 @@ import { reportOf } from './report.js';
 import type { Report, Row } from './schema.js';
 import { spreadOf } from './statistics.js';
 import { type SweepOptions, cellsOf, fromSettings, gpuNeedsOf, needsOf } from './sweep.js';
-import { contendersOf, findGpuTools, findTools } from './tools.js';
+import { contendersOf, findCufile, findGpuTools, findTools } from './tools.js';
 import { type Needs, inWorkspace, requireRoom } from './workspace.js';
 
 const IDLE_MS = 200;
@@ -106,7 +106,8 @@ export async function runBench(options: RunOptions): Promise<Report> {
         engine ??= transport;
       };
       const shared = { directory, repeats, operations, ...tools, own, cold: options.cold, signal, note, opened };
-      const gpu = link && { link, plain: tools.plainGpu };
+      const plain = tools.plainGpu;
+      const gpu = link && { link, plain, cufile: plain && (await findCufile(plain, directory, note)) };
       const idleP99 = await idleDelayP99(IDLE_MS);
       const deadline = began + options.budget * 1000;
       for (const [i, cell] of cells.entries()) {

@@ -69,7 +69,7 @@ export function figure(value: number): string {
 function throughputTable(rows: readonly Row[]): string {
   const shown = rows.filter((row) => row.unit === 'GB/s');
   if (shown.length === 0) return '';
-  const others = ['pinned-copy', 'plain-cpp', 'fio', 'fio-new', 'fs-promises', 'file-handle'].filter((by) =>
+  const others = ['pinned-copy', 'plain-cpp', 'cufile', 'fio', 'fio-new', 'fs-promises', 'file-handle'].filter((by) =>
     shown.some((row) => row.ratios?.[by]),
   );
   const lines = shown.map((row) => [

@@ -91,11 +91,17 @@ export function gpuNeedsOf(
     const pinned = STAGES * threads * config.sliceMiB * 2 ** 20;
     const slots = slotMemory(preset, chunks);
     // Old files are emptied and stay: those of every run, of single-chunk calls too, each with a sidecar's.
-    const asides = 2 * chunks * (2 * repeats + 3) + (plain ? chunks * (repeats + 3) : 0);
+    // It takes turns as plain C++, and as cuFile by itself.
+    const rivals = plain ? 2 : 0;
+    const asides = 2 * chunks * (2 * repeats + 3) + rivals * chunks * (repeats + 3);
     return {
-      diskBytes: files * (mix ? 1 + ADDED_BY_MIX * (repeats + 1) : 1) + (plain ? files : 0) + (python ? 2 * files : 0),
-      memoryBytes: patternMemory(preset, chunks) + preset.chunkBytes + pinned + Math.max(pinned, COPY_MEMORY),
-      deviceBytes: Math.max(slots + (plain ? payload : 0), python ? payload + PEER_SLACK : 0, COPY_MEMORY),
+      diskBytes: files * (mix ? 1 + ADDED_BY_MIX * (repeats + 1) : 1) + rivals * files + (python ? 2 * files : 0),
+      memoryBytes:
+        patternMemory(preset, chunks) +
+        preset.chunkBytes +
+        pinned +
+        Math.max(rivals, 1) * Math.max(pinned, COPY_MEMORY),
+      deviceBytes: Math.max(slots + rivals * payload, python ? payload + PEER_SLACK : 0, COPY_MEMORY),
       files: Math.ceil(asides + chunks * (repeats + 1) * ADDED_BY_MIX + (python ? 3 * chunks * (repeats + 3) : 0)),
     };
   });

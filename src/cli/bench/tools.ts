@@ -1,7 +1,8 @@
 /** The programs that a run measures beside ours, and what it says where one is missing. */
+import { join } from 'node:path';
 import { type Config, deviceNumber } from '../../config/index.js';
 import { fioVersion } from './contenders.js';
-import { type PlainGpuOptions, findPlainGpu, plainGpuTrouble } from './plain-gpu.js';
+import { type PlainGpuOptions, cufileTrouble, findPlainGpu, plainGpuTrouble } from './plain-gpu.js';
 import { findPlainIo } from './plain-io.js';
 
 /** What there is to measure with. */
@@ -54,9 +55,22 @@ export async function findGpuTools(
 async function findPlain(config: Config, note: (text: string) => void): Promise<PlainGpuOptions | undefined> {
   const found = await findPlainGpu();
   const index = deviceNumber(config.device) ?? 0;
-  const plain = 'program' in found ? { program: found.program, libcuda: config.libcudaPath, index } : undefined;
+  const { libcudaPath: libcuda, libcufilePath: libcufile } = config;
+  const plain = 'program' in found ? { program: found.program, libcuda, libcufile, index } : undefined;
   const missing = 'missing' in found ? found.missing : plain && (await plainGpuTrouble(plain));
   if (missing === undefined) return plain;
   note(`no plain C++ rows: ${missing}`);
+  return undefined;
+}
+
+/** The same program where cuFile by itself moves files below a directory. */
+export async function findCufile(
+  plain: PlainGpuOptions,
+  directory: string,
+  note: (text: string) => void,
+): Promise<PlainGpuOptions | undefined> {
+  const missing = await cufileTrouble(plain, join(directory, 'cufile-trial'));
+  if (missing === undefined) return plain;
+  note(`no rows of cuFile by itself: ${missing}`);
   return undefined;
 }
