@@ -74,21 +74,18 @@ describe('bench with chunks in a GPU’s memory', () => {
   });
 
   it('stands beside plain C++ and cuFile by itself, or says why there is none', async () => {
-    const { rows, notes } = await reportOf(onGpu('--transport', 'staged'));
+    const { rows, notes } = await reportOf(onGpu('--transport', 'staged', '--threads', '1,2'));
     const those = (name: Row['by']) => rows.filter(({ by, unit }) => by === name && unit === 'GB/s');
     const plain = those('plain-cpp');
     if (plain.length === 0) expect(notes.join()).toContain('no plain C++ rows');
     else {
       const told = (some: readonly Row[]) =>
-        some.map(({ operation, transport, io, verified }) => [operation, transport, io, verified]);
-      expect(told(plain)).toEqual([
-        ['store', 'staged', 'buffered', true],
-        ['retrieve', 'staged', 'buffered', true],
-      ]);
-      expect(told(those('cufile'))).toEqual([
-        ['store', 'cufile', 'buffered', true],
-        ['retrieve', 'cufile', 'buffered', true],
-      ]);
+        some.map(({ operation, transport, threads, verified }) => [operation, transport, threads, verified]);
+      const both = (transport: string) =>
+        [1, 2].flatMap((threads) => ['store', 'retrieve'].map((what) => [what, transport, threads, true]));
+      expect(told(plain)).toEqual(both('staged'));
+      expect(told(those('cufile'))).toEqual(both('cufile'));
+      expect([...plain, ...those('cufile')].map(({ io }) => io)).toEqual(Array(8).fill('buffered'));
       expect(Object.keys(ours(rows)[1]?.ratios ?? {})).toEqual(['pinned-copy', 'plain-cpp', 'cufile']);
     }
     expect(notes.join()).toContain('--peers names no Python');

@@ -79,7 +79,9 @@ void prepareStore(const Options& options) {
   namespace fs = std::filesystem;
   static int asides = 0;
   if (fs::exists(options.directory)) {
-    const std::string aside = options.directory + ".before-" + std::to_string(asides++);
+    // By process: each row of a benchmark has one, and they share the directory.
+    const std::string name = std::to_string(getpid()) + '-' + std::to_string(asides++);
+    const std::string aside = options.directory + ".before-" + name;
     fs::rename(options.directory, aside);
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(aside))
       if (entry.is_regular_file()) fs::resize_file(entry.path(), 0);
