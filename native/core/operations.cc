@@ -168,6 +168,10 @@ void moveSlices(Context& context, const std::shared_ptr<Batch>& batch, uint32_t 
   worker.slicing = Worker::kNothing;
 }
 
+// Buffered writes to one file take turns in the kernel (the inode's lock), and threads that wait for theirs spin. Measured
+// on ext4 with 16 threads, calls of 8 chunks of 32 MiB: 20.3 GB/s at 0.56 CPU s/GiB with help, 22.2 at 0.30 without.
+bool gainsByHelp(const Operation& op) { return op.kind == Kind::kLoad || op.direct || op.gds; }
+
 void runWhole(Context& context, const std::shared_ptr<Batch>& batch, uint32_t index) {
   Operation& op = batch->operations[index];
   context.worker.operation = index;
@@ -182,7 +186,7 @@ void runWhole(Context& context, const std::shared_ptr<Batch>& batch, uint32_t in
   else if (batch->expandBlocks(op); op.kind == Kind::kLoad ? beginLoad(context, *batch, index, answer)
                                                            : beginStore(context, *batch, index, answer)) {
     planSlices(context.core, op);
-    if (op.slices > 1 && context.core.options.threads > 1) {
+    if (op.slices > 1 && context.core.options.threads > 1 && gainsByHelp(op)) {
       const QueueLane lane = op.kind == Kind::kStore ? QueueLane::kWrite : QueueLane::kRead;
       context.core.queue.offer({batch, index, index + 1, Task::Kind::kHelp, lane});
     }
