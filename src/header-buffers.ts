@@ -4,23 +4,31 @@
  */
 import { HEADER_BYTES } from './layout/index.js';
 
-/** Kept for later: as many as a few large calls have in flight. */
-const MOST_KEPT = 32;
-/** In headers; 2 MiB. Larger batches get memory of their own. */
-const POOLED = 512;
+/** Headers of a piece of memory: the least that is enough is taken. Larger batches get memory of their own. */
+const SIZES = [1, 8, 64, 512] as const;
+/** Bytes kept for later, of all sizes: as many as a few large calls have in flight, or thousands of small ones. */
+const MOST_KEPT = 64 * 2 ** 20;
 
-const free: Buffer[] = [];
+const free = new Map<number, Buffer[]>(SIZES.map((headers) => [headers * HEADER_BYTES, []]));
+let kept = 0;
 
 /** Memory for so many headers, of any content. */
 export function takeHeaders(count: number): Buffer {
-  if (count > POOLED) return Buffer.from(new SharedArrayBuffer(count * HEADER_BYTES));
+  const size = SIZES.find((headers) => headers >= count);
+  if (size === undefined) return Buffer.from(new SharedArrayBuffer(count * HEADER_BYTES));
+  const bytes = size * HEADER_BYTES;
+  let whole = free.get(bytes)?.pop();
+  if (whole === undefined) whole = Buffer.from(new SharedArrayBuffer(bytes));
+  else kept -= bytes;
   // The whole is remembered by its buffer: what is lent has the length that was asked for.
-  const whole = free.pop() ?? Buffer.from(new SharedArrayBuffer(POOLED * HEADER_BYTES));
   return whole.subarray(0, count * HEADER_BYTES);
 }
 
 /** Gives it back, once nothing reads or writes it any more. */
 export function returnHeaders(headers: Uint8Array): void {
-  if (headers.buffer.byteLength !== POOLED * HEADER_BYTES || free.length >= MOST_KEPT) return;
-  free.push(Buffer.from(headers.buffer));
+  const bytes = headers.buffer.byteLength;
+  const same = free.get(bytes);
+  if (same === undefined || kept + bytes > MOST_KEPT) return;
+  same.push(Buffer.from(headers.buffer));
+  kept += bytes;
 }
