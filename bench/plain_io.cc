@@ -1,7 +1,9 @@
 // What the hardware gives without us: the plain loops that the library is measured against. One process, driven line
 // by line, so that its runs can alternate with ours.
 //
-//   plain_io FILES BYTES THREADS BLOCK [direct]      direct: with O_DIRECT, and BYTES a multiple of 4096
+//   plain_io FILES BYTES THREADS BLOCK [direct] [depth=N]
+//                   direct: with O_DIRECT, and BYTES a multiple of 4096; depth: files a call of store and load, all threads
+//                   wait for the last of them (else all files in one)
 //   > store DIR     writes FILES new files of 4096 + BYTES, BLOCK bytes a call, from FILES × BYTES of memory, into two
 //                   levels of directories that are there, as chunks lie
 //   > load DIR      reads them back into that memory
@@ -36,7 +38,7 @@
 namespace {
 
 constexpr size_t kHeader = 4096;
-size_t files, bytes, threads, block;
+size_t files, bytes, threads, block, depth;
 char* memory;
 int direct = 0;
 
@@ -91,6 +93,15 @@ double timed(size_t count, size_t step, const std::function<void(size_t)>& work)
   // Never destroyed: its threads end with the process.
   static Pool& pool = *new Pool;
   return pool.run(count, step, work);
+}
+
+// The files in calls of `depth`, one after the other.
+double inCalls(const std::function<void(size_t)>& work) {
+  double seconds = 0;
+  for (size_t first = 0; first < files; first += depth) {
+    seconds += timed(std::min(depth, files - first), 1, [&](size_t index) { work(first + index); });
+  }
+  return seconds;
 }
 
 void require(bool good, const char* what) {
@@ -213,12 +224,19 @@ void readHeader(const std::string& path) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 5 && count != 6) return 2;
-  if (count == 6) direct = O_DIRECT;
+  if (count < 5) return 2;
   files = std::strtoull(arguments[1], nullptr, 10);
   bytes = std::strtoull(arguments[2], nullptr, 10);
   threads = std::strtoull(arguments[3], nullptr, 10);
   block = std::strtoull(arguments[4], nullptr, 10);
+  depth = files;
+  for (int i = 5; i < count; ++i) {
+    const std::string option = arguments[i];
+    if (option == "direct") direct = O_DIRECT;
+    else if (option.rfind("depth=", 0) == 0) depth = std::strtoull(option.c_str() + 6, nullptr, 10);
+    else return 2;
+  }
+  if (depth == 0) return 2;
   memory = static_cast<char*>(mmap(nullptr, files * bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   require(memory != MAP_FAILED, "mmap");
   for (size_t at = 0; at < files * bytes; at += 4096) memory[at] = static_cast<char>(at >> 12 | 1);
@@ -233,9 +251,9 @@ int main(int count, char** arguments) {
         std::filesystem::create_directories(directoryOf(argument, index));
         unlink(nameOf(argument, index).c_str());
       }
-      seconds = timed(files, 1, [&](size_t index) { store(argument, index); });
+      seconds = inCalls([&](size_t index) { store(argument, index); });
     } else if (what == "load") {
-      seconds = timed(files, 1, [&](size_t index) { load(argument, index); });
+      seconds = inCalls([&](size_t index) { load(argument, index); });
     } else if (what == "stat") {
       const std::vector<std::string> paths = readList(argument);
       seconds = timed(paths.size(), 32, [&](size_t index) {

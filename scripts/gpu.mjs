@@ -1,5 +1,5 @@
 /**
- * What needs a GPU, built and run: the tests of test/gpu, or the figures of docs/gpu.md. Elsewhere it says that it was
+ * What needs a GPU, built and run: the tests of test/gpu, or the figures of docs/benchmarks.md. Elsewhere it says that it was
  * skipped. Needs CUDA's driver, CMake and a C++ compiler; neither CUDA's headers nor its compiler.
  *
  *     npm run test:gpu

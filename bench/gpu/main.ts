@@ -1,5 +1,5 @@
 /**
- * Every figure of docs/gpu.md in one run: `npm run bench:gpu [-- --directories DIR,DIR --peers PYTHON --only WORDS …]`.
+ * Every GPU figure of docs/benchmarks.md in one run: `npm run bench:gpu [-- --directories DIR,DIR --peers PYTHON --only WORDS …]`.
  *
  * Ceiling, plain C++, peers and ours on one GPU. Needs about 12 GiB of its memory, and 16 GiB free in each directory.
  */

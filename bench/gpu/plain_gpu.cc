@@ -6,13 +6,15 @@
 //   > store DIR files= bytes= …     new files of 4096 + bytes each: a copy to pinned memory, a temporary file, the sidecar
 //                                   as a hard link, both renamed
 //   > load DIR files= bytes= …      reads them back into device memory
-// Both take threads= slices= slice= streams= wait=spin|block|nap (nap= µs) copy=none|each|batch check=1, and for
-// scattered device memory segment= reach=batch|staging|direct (plain/options.h). With via=cufile, cuFile moves the bytes:
-// threads= slice= direct=1 (O_DIRECT) check=1.
+// Both take depth= (files a call) threads= slices= slice= streams= wait=spin|block|nap (nap= µs) copy=none|each|batch
+// check=1, and for scattered device memory segment= reach=batch|staging|direct (plain/options.h). With via=cufile, cuFile
+// moves the bytes: depth= threads= slice= direct=1 (O_DIRECT) check=1.
 // Each line answers with one line of JSON: seconds, CPU seconds, bytes, and with check=1 whether all of them were right.
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <barrier>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -58,12 +60,20 @@ double since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Threads, streams and events are there before the clock starts, as a library's are.
+// Threads, streams and events are there before the clock starts, as a library's are. `work` is done once a call.
 Cost timed(Run& run, const std::function<void(Lane&)>& work) {
   const size_t threads = run.options.threads;
   std::latch ready(static_cast<ptrdiff_t>(threads)), go(1), done(static_cast<ptrdiff_t>(threads)), read(1);
   std::vector<std::unique_ptr<Lane>> lanes;
   for (size_t thread = 0; thread < threads; ++thread) lanes.push_back(std::make_unique<Lane>(run, thread));
+  run.next = 0;
+  run.end = std::min(run.options.perCall(), run.options.files);
+  const auto follow = [&]() noexcept {
+    run.next = run.end;
+    run.end = std::min(run.end + run.options.perCall(), run.options.files);
+  };
+  std::barrier call(static_cast<ptrdiff_t>(threads), follow);
+  const size_t calls = (run.options.files + run.options.perCall() - 1) / run.options.perCall();
   std::vector<std::thread> pool;
   for (size_t thread = 0; thread < threads; ++thread) {
     pool.emplace_back([&, thread] {
@@ -71,7 +81,10 @@ Cost timed(Run& run, const std::function<void(Lane&)>& work) {
       (void)prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
       ready.count_down();
       go.wait();
-      work(*lanes[thread]);
+      for (size_t made = 0; made < calls; ++made) {
+        work(*lanes[thread]);
+        call.arrive_and_wait();
+      }
       done.count_down();
       read.wait();
     });
@@ -152,7 +165,7 @@ std::string held;
 
 // Whole files, each by the thread that takes it.
 void eachFile(Run& run, const std::function<void(size_t)>& work) {
-  for (size_t file = run.next.fetch_add(1); file < run.options.files; file = run.next.fetch_add(1)) work(file);
+  for (size_t file = run.next.fetch_add(1); file < run.end; file = run.next.fetch_add(1)) work(file);
 }
 
 void runLoad(Run& run, const CuFiles* cufile) {

@@ -40,14 +40,16 @@ bool Lane::take(Slice& slice) {
   const Options& options = run_.options;
   slice.parts.clear();
   if (options.bytes <= options.slice) {
-    const size_t group = options.slice / options.bytes;
+    // Several to a slice, but a share for every thread.
+    const size_t fair = std::max<size_t>(options.perCall() / (options.threads * 2), 1);
+    const size_t group = std::min(options.slice / options.bytes, fair);
     const size_t first = run_.next.fetch_add(group);
-    for (size_t file = first; file < std::min(first + group, options.files); ++file)
+    for (size_t file = first; file < std::min(first + group, run_.end); ++file)
       slice.parts.push_back({file, 0, options.bytes, (file - first) * options.bytes});
     return !slice.parts.empty();
   }
   if (offset_ == 0) file_ = run_.next.fetch_add(1);
-  if (file_ >= options.files) return false;
+  if (file_ >= run_.end) return false;
   const size_t length = std::min(options.slice, options.bytes - offset_);
   slice.parts.push_back({file_, offset_, length, 0});
   offset_ = offset_ + length == options.bytes ? 0 : offset_ + length;

@@ -36,6 +36,7 @@ struct Run {
   const Places& places;
   kvo::CudaAddress target;
   std::atomic<size_t> next{0};  // file
+  size_t end = 0;               // of this call's files
 };
 
 class Lane {

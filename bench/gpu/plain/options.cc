@@ -27,9 +27,9 @@ std::string Options::parse(const std::string& words) {
   std::istringstream stream(words);
   std::string word;
   bool reach_given = false;
-  const std::map<std::string, size_t*> numbers = {{"files", &files},     {"bytes", &bytes},     {"threads", &threads},
-                                                  {"slices", &slices},   {"slice", &slice},     {"streams", &streams},
-                                                  {"segment", &segment}, {"folders", &folders}, {"blocks", &blocks}};
+  const std::map<std::string, size_t*> numbers = {
+      {"files", &files}, {"depth", &depth},     {"bytes", &bytes},     {"threads", &threads}, {"slices", &slices},
+      {"slice", &slice}, {"streams", &streams}, {"segment", &segment}, {"folders", &folders}, {"blocks", &blocks}};
   while (stream >> word) {
     const size_t equals = word.find('=');
     if (equals == std::string::npos) {

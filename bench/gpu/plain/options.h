@@ -20,6 +20,7 @@ enum class Via { kCopies, kCufile };
 struct Options {
   std::string directory;
   size_t files = 0;
+  size_t depth = 0;  // files a call: all threads wait for the last of them; 0: all files in one
   size_t bytes = 0;  // payload a file; 4096 more stand before it
   size_t threads = 8;
   size_t slices = 2;
@@ -37,6 +38,7 @@ struct Options {
   bool check = false;
 
   size_t total() const { return files * bytes; }
+  size_t perCall() const { return depth == 0 ? files : depth; }
   // Bytes of one entry of a batch, or of one job of the kernel, which takes 8 KiB at most.
   size_t piece() const {
     if (segment == 0) return slice;

@@ -148,9 +148,13 @@ async function coldReads(
   return rows.map((row) => ({ ...row, coldBy: first.by }));
 }
 
-/** Single-chunk calls, `depth` of them at a time: the latency of each; and the mix of 70% retrieves and 30% stores. */
+/**
+ * Single-chunk calls: the latency of each, where none waits for a thread; and the mix of 70% retrieves and 30% stores,
+ * `depth` of them at a time.
+ */
 async function oneByOne(rows: Row[], ours: Ours, ways: Ways, cell: Cell, context: CellContext): Promise<void> {
   const { chunks, depth, preset } = cell;
+  const served = Math.min(depth, cell.threads);
   const { engine } = ours;
   let made = 0;
   const promptsOf = (count: number) =>
@@ -174,8 +178,8 @@ async function oneByOne(rows: Row[], ours: Ours, ways: Ways, cell: Cell, context
   for (let repeat = 0; repeat < context.repeats; repeat++) {
     if (repeat > 0 && context.late(UNTIL.latency)) break;
     ours.emptied();
-    await each(chunks, depth, (i) => stored.time(() => store(prompts[i] as Prompt, i)));
-    await each(chunks, depth, (i) => got.time(() => retrieve(prompts[i] as Prompt, i)));
+    await each(chunks, served, (i) => stored.time(() => store(prompts[i] as Prompt, i)));
+    await each(chunks, served, (i) => got.time(() => retrieve(prompts[i] as Prompt, i)));
     context.signal.throwIfAborted();
   }
   Object.assign(own('store', 'none') ?? {}, { latency: stored.read() });

@@ -4,6 +4,8 @@ import { PRESET_NAMES, presetOf } from './presets.js';
 import type { RunOptions } from './run.js';
 
 const MIB = 2 ** 20;
+/** Chunks a call: a prompt of 8,192 tokens. A call has a beginning and an end in which not all threads move bytes. */
+const DEPTH = 32;
 
 export interface Choices {
   readonly chunk?: readonly string[];
@@ -29,7 +31,7 @@ export function sweepOf(choices: Choices): RunOptions['sweep'] {
     presets: chunk.map(presetOf),
     chunks: choices.chunks,
     footprint: choices.footprint * MIB,
-    depths: choices.depth ?? (all ? [1, 32] : [8]),
+    depths: choices.depth ?? (all ? [1, 32] : [DEPTH]),
     ...(threads && { threads }),
     ...(io && { direct: io.map((mode) => mode === 'direct') }),
     ...(sums && { sums: sums.map((state) => state === 'on') }),

@@ -30,6 +30,8 @@ export interface Load {
   readonly files: number;
   readonly bytes: number;
   readonly threads: number;
+  /** Files a call, of those who move them in calls as ours does: plain C++ and cuFile by itself. */
+  readonly depth: number;
   readonly direct: boolean;
 }
 
@@ -56,8 +58,8 @@ export function dataFilesBelow(directory: string): string[] {
 
 /** open, pwrite or pread by blocks, close, in threads; from and into memory of its own for every file. */
 export function plainCpp(program: string, load: Load): Contender {
-  const { directory, files, bytes, threads, direct } = load;
-  const plain = new PlainIo(program, { files, bytes, threads, block: Math.min(BLOCK, bytes), direct });
+  const { directory, files, bytes, threads, depth, direct } = load;
+  const plain = new PlainIo(program, { files, bytes, threads, depth, block: Math.min(BLOCK, bytes), direct });
   return {
     by: 'plain-cpp',
     ready: () => {
@@ -79,14 +81,14 @@ export function plainCpp(program: string, load: Load): Contender {
 export function plainGpu(
   by: 'plain-cpp' | 'cufile',
   options: PlainGpuOptions,
-  { directory, files, bytes, threads, direct }: Load,
+  { directory, files, bytes, threads, depth, direct }: Load,
 ): Contender {
   const plain = new PlainGpu(options);
   const checked = new Set<string>();
   const run = async (what: 'store' | 'load') => {
     const check = !checked.has(what);
     checked.add(what);
-    const moved = { directory, files, bytes, threads, check };
+    const moved = { directory, files, bytes, threads, depth, check };
     return (await plain.run(what, by === 'cufile' ? { ...moved, direct, via: 'cufile' } : moved)).seconds;
   };
   return {

@@ -23,6 +23,8 @@ export interface PlainRun {
   /** Payload bytes a file. */
   readonly bytes: number;
   readonly threads: number;
+  /** Files a call; absent, all of them. */
+  readonly depth?: number;
   /** Bytes of a piece where device memory is scattered. */
   readonly segment?: number;
   /** cuFile moves the bytes, in place of pinned memory and copies. */

@@ -11,6 +11,8 @@ export interface PlainOptions {
   /** Bytes a call. */
   readonly block: number;
   readonly direct?: boolean;
+  /** Files a call of `store` and `load`; absent, all of them. */
+  readonly depth?: number;
 }
 
 /** The program's path, compiled if need be; or why there is none. */
@@ -23,8 +25,9 @@ export class PlainIo {
   readonly #child: ChildProcess;
   readonly #answers: AsyncIterator<string>;
 
-  constructor(program: string, { files, bytes, threads, block, direct = false }: PlainOptions) {
-    const words = [files, bytes, threads, block, ...(direct ? ['direct'] : [])].map(String);
+  constructor(program: string, { files, bytes, threads, block, direct = false, depth }: PlainOptions) {
+    const numbers = [files, bytes, threads, block].map(String);
+    const words = [...numbers, ...(direct ? ['direct'] : []), ...(depth === undefined ? [] : [`depth=${depth}`])];
     this.#child = spawn(program, words, { stdio: ['pipe', 'pipe', 'inherit'] });
     // What it does not read any more, its answer will tell.
     this.#child.stdin?.on('error', () => undefined);

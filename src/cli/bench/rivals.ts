@@ -10,9 +10,9 @@ const SECTOR = 4096;
 
 /** Node has no way to give fs.promises aligned memory, so that direct I/O has no peers of Node's own. */
 export function hostRivals(cell: Cell, context: CellContext): Contender[] {
-  const { preset, chunks, threads, direct } = cell;
+  const { preset, chunks, threads, depth, direct } = cell;
   const load = (by: Row['by']) => {
-    return { directory: join(context.directory, by), files: chunks, bytes: preset.chunkBytes, threads, direct };
+    return { directory: join(context.directory, by), files: chunks, bytes: preset.chunkBytes, threads, depth, direct };
   };
   const aligned = !direct || preset.chunkBytes % SECTOR === 0;
   return [
@@ -26,12 +26,12 @@ export function hostRivals(cell: Cell, context: CellContext): Contender[] {
 
 /** Plain C++ goes through the page cache, so that it is held against nothing else; cuFile by itself against anything. */
 export function gpuRivals(cell: Cell, { store, retrieve }: Ways, context: CellContext): Contender[] {
-  const { preset, chunks, threads } = cell;
+  const { preset, chunks, threads, depth } = cell;
   const { plain, cufile } = context.gpu ?? {};
   const both = [store, retrieve];
   const direct = both.every(({ io }) => io === 'direct');
   const load = (by: Row['by']) => {
-    return { directory: join(context.directory, by), files: chunks, bytes: preset.chunkBytes, threads, direct };
+    return { directory: join(context.directory, by), files: chunks, bytes: preset.chunkBytes, threads, depth, direct };
   };
   const rivals: Contender[] = [];
   if (plain !== undefined) {

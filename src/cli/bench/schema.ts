@@ -13,7 +13,9 @@ const count = z.int().nonnegative();
 
 const percentiles = z
   .object({ count, p50: number, p99: number, p999: number, max: number })
-  .describe('microseconds a chunk, from asking until it is there, of single-chunk calls `depth` at a time');
+  .describe(
+    'microseconds a chunk, from asking until it is there, of single-chunk calls: as many at a time as threads, at most `depth`; of the mix `depth`',
+  );
 
 const row = z.object({
   id: text.describe('what is compared between reports: the same id means the same conditions within a report'),

@@ -50,7 +50,7 @@ export function addBench(program: Command): void {
     .option('--size <mib>', 'MiB a chunk: as --chunk <mib>MiB', count('--size', 1, 1024))
     .option('--footprint <mib>', 'MiB that one run moves', count('--footprint', 1, 65_536), 256)
     .option('--threads <list>', 'I/O threads (default: the setting)', counts('--threads', MOST_THREADS))
-    .option('--depth <list>', 'chunks a call (default: 8)', counts('--depth', MOST_CHUNKS))
+    .option('--depth <list>', 'chunks a call (default: 32, a prompt of 8,192 tokens)', counts('--depth', MOST_CHUNKS))
     .option(
       '--io <list>',
       'buffered, direct, or both with a comma (default: the setting)',
