@@ -104,6 +104,8 @@ void settleStage(Context& context, Stage& stage) {
   worker.batch.reset();
   context.lane->launch(context.io, stage);
   const Status copied = context.lane->wait(context.io, stage);
+  // In their order: of stores that are dropped in the midst, the prompt's beginning is worth most.
+  std::reverse(stage.slices.begin(), stage.slices.end());
   while (!stage.slices.empty()) {
     // Taken out before it is worked on: what is left there is the watchdog's to account for.
     const StagedSlice staged = std::move(stage.slices.back());

@@ -65,7 +65,7 @@ describe('bench', () => {
     const { code, stdout, stderr } = await cli(small('--size', '1', '--chunks', '2', '--html', page));
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/^one combination: at most [0-9]+ MiB at a time below .* and [0-9]+ MiB of memory/);
-    expect(stdout).toMatch(/^retrieve +kv-offload +1MiB × 2, t[0-9]+ d8 +buffered warm sums +[0-9.]+ \[/m);
+    expect(stdout).toMatch(/^retrieve +kv-offload +1MiB × 2, t[0-9]+ d32 +buffered warm sums +[0-9.]+ \[/m);
     expect(stdout).toContain('--no-peers was given');
     expect(await readFile(page, 'utf8')).toMatch(/^<!doctype html>/);
     expect(await readdir(scratch.path())).toEqual(['page.html']);
