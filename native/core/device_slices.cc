@@ -225,10 +225,7 @@ void stageStore(Context& context, const std::shared_ptr<Batch>& batch, uint32_t 
   lane.filling().direction = Direction::kWrite;
   char* const at = lane.take(part.length);
   lane.add(context.io, {batch, index, slice, at}, batch->cursor(op, part.from, part.length));
-  // Sent at once where nothing else of this thread is on its way, so that it is here when what comes next has been
-  // fetched; then again when it is as good as full.
-  const bool first = lane.other().state == Stage::State::kEmpty;
-  if (first || !lane.hasRoom(kDirectUnit, Direction::kWrite)) lane.launch(context.io, lane.filling());
+  if (!lane.hasRoom(kDirectUnit, Direction::kWrite)) lane.launch(context.io, lane.filling());
 }
 
 void settleStaged(Context& context) {
