@@ -16,6 +16,8 @@ namespace kvo {
 namespace {
 
 constexpr int kDriverNotOpen = 5001;
+// Stores are sent from so many bytes on: 20 µs of the bus, where a copy takes 5 beside its bytes.
+constexpr size_t kWorthACopy = size_t{1} << 20;
 
 struct Part {
   size_t from;
@@ -225,7 +227,10 @@ void stageStore(Context& context, const std::shared_ptr<Batch>& batch, uint32_t 
   lane.filling().direction = Direction::kWrite;
   char* const at = lane.take(part.length);
   lane.add(context.io, {batch, index, slice, at}, batch->cursor(op, part.from, part.length));
-  if (!lane.hasRoom(kDirectUnit, Direction::kWrite)) lane.launch(context.io, lane.filling());
+  // A thread's first is sent at once, to be here when the next one's file is made; then again as soon as it is worth a
+  // copy's own cost. Chunks that a thread collects are written one after the other, while others may have none.
+  const bool first = lane.other().state == Stage::State::kEmpty;
+  if (first || lane.filling().used >= kWorthACopy) lane.launch(context.io, lane.filling());
 }
 
 void settleStaged(Context& context) {

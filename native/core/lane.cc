@@ -21,17 +21,17 @@ constexpr std::chrono::milliseconds kMoment{250};
 
 CudaAddress addressOf(const char* data) { return reinterpret_cast<CudaAddress>(data); }
 
-// As fast as spinning, for half of its processor time; the driver's own blocking wait is slower. Measured: 16 threads,
-// 32 MiB chunks: 52.7 GB/s at 0.19 CPU s/GiB, spinning 52.2 at 0.30, blocking 51.4 at 0.19.
+// Asking for it, between naps, is as fast as spinning for half of its processor time; the driver's own blocking wait is
+// slower. Measured: 16 threads, 32 MiB chunks: 52.7 GB/s at 0.19 CPU s/GiB, spinning 52.2 at 0.30, blocking 51.4 at 0.19.
 CudaResult napUntil(const Cuda& cuda, CudaEvent event) {
   constexpr timespec kNap = {0, 30000};
-  constexpr int kMostNaps = 1000;
-  for (int nap = 0; nap < kMostNaps; ++nap) {
+  constexpr timespec kLongNap = {0, 1000000};
+  constexpr int kNaps = 1000;
+  for (int nap = 0;; nap = std::min(nap + 1, kNaps)) {
     const CudaResult state = cuda.queryEvent(event);
     if (state != kCudaNotReady) return state;
-    (void)nanosleep(&kNap, nullptr);
+    (void)nanosleep(nap < kNaps ? &kNap : &kLongNap, nullptr);
   }
-  return cuda.synchronizeEvent(event);
 }
 
 }  // namespace
@@ -49,7 +49,8 @@ Status Lane::start() {
   CudaResult error = device_->enter();
   if (error == kCudaSuccess) error = cuda_.createStream(&stream_, kCudaStreamNonBlocking);
   for (Stage& stage : stages_) {
-    if (error == kCudaSuccess) error = cuda_.createEvent(&stage.done, kCudaEventBlockingSync | kCudaEventDisableTiming);
+    // Not for blocking waits: each such event is an interrupt, and one processor takes them all (docs/benchmarks.md).
+    if (error == kCudaSuccess) error = cuda_.createEvent(&stage.done, kCudaEventDisableTiming);
     // Enough for small chunks packed to the most; more would be allocated once.
     stage.slices.reserve(64);
     for (auto* list : {&stage.to, &stage.from}) list->reserve(256);
@@ -271,7 +272,7 @@ void Lane::launch(Io& io, Stage& stage) {
 
 Status Lane::wait(Io& io, Stage& stage) {
   if (stage.status.ok()) {
-    const CudaResult error = io.device("cuEventSynchronize", [&] { return napUntil(cuda_, stage.done); });
+    const CudaResult error = io.device("cuEventQuery", [&] { return napUntil(cuda_, stage.done); });
     if (error != kCudaSuccess) stage.status = Status::fail(Step::kCopy, error);
   }
   if (!stage.status.ok()) {

@@ -15,14 +15,24 @@ size_t roundUp(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * u
 
 constexpr int kNoDevice = 100;  // CUDA_ERROR_NO_DEVICE
 
+// The most that a slice of a staged store has: what the device has just written is read sooner than of a large one.
+// Measured: chunks of 32 MiB, 32 a call, 16 threads: 35 GB/s with 4 MiB, 39 with 2; loads 50 with 4, 48 with 2.
+constexpr size_t kStagedStore = size_t{2} << 20;
+
+size_t mostOfSlice(const Core& core, const Operation& op) {
+  const bool staged_store = op.kind == Kind::kStore && op.device && !op.gds;
+  return staged_store ? std::min(core.options.slice_bytes, kStagedStore) : core.options.slice_bytes;
+}
+
 }  // namespace
 
 void planSlices(const Core& core, Operation& op) {
-  size_t slice = core.options.slice_bytes;
+  const size_t largest = mostOfSlice(core, op);
+  size_t slice = largest;
   // As many as are needed, and as equal as they can be: 10 MiB by 4 are three of 3.3, not two and a half.
   if (op.bytes > slice) slice = roundUp(blockCount(op.bytes, blockCount(op.bytes, slice)), kDirectUnit);
   if (op.sum_block > 0) {
-    const size_t most = core.options.slice_bytes / op.sum_block * op.sum_block;
+    const size_t most = largest / op.sum_block * op.sum_block;
     slice = std::max<size_t>(std::min(roundUp(slice, op.sum_block), most), op.sum_block);
   }
   // Direct I/O can't begin a slice inside a unit.
