@@ -1,6 +1,6 @@
 /** Headers of a prompt's chunks as this library writes them: spelled from one template, and recognised by it. */
 import { KVOffloadError } from '../errors.js';
-import { HEADER_BYTES, type HeaderIdentity, HeaderTemplate, sumBlockBytes } from '../layout/index.js';
+import { HEADER_BYTES, type HeaderIdentity, type HeaderKind, HeaderTemplate, sumBlockBytes } from '../layout/index.js';
 import type { ChunkSet, PromptChunk } from './chunk-set.js';
 import type { ChunkTensor } from './model.js';
 
@@ -10,15 +10,31 @@ interface Templates {
   readonly plain: HeaderTemplate;
 }
 
+/** Made once for each of a model's tensors: for a call of few chunks they are most of the work. */
+const made: Readonly<Record<HeaderKind, WeakMap<ChunkTensor, Templates>>> = {
+  json: new WeakMap(),
+  binary: new WeakMap(),
+};
+
 /** The headers of one set of chunks, for one call. */
 export class OwnHeaders {
   readonly #set: ChunkSet;
+  /** Of chunks that were foreseen. */
+  readonly #identities = new Map<PromptChunk, HeaderIdentity>();
   /** All chunks but a short tail have one tensor. */
   #tensor: ChunkTensor | undefined;
   #templates: Templates | undefined;
 
   constructor(set: ChunkSet) {
     this.#set = set;
+  }
+
+  /**
+   * Makes what headers of these chunks are compared with, prefix digests above all: done while their bytes move, it costs
+   * nobody time.
+   */
+  foresee(chunks: readonly PromptChunk[]): void {
+    for (const chunk of chunks) this.#identities.set(chunk, this.#identity(chunk));
   }
 
   /**
@@ -52,7 +68,7 @@ export class OwnHeaders {
       const { summed, plain } = this.#of(chunk.tensor);
       // Its digest costs, and LMCache's own headers have none to compare it with.
       if (!summed.hasExtras(headers, at)) return undefined;
-      const identity = this.#identity(chunk);
+      const identity = this.#identities.get(chunk) ?? this.#identity(chunk);
       if (summed.matches(headers, at, identity, digits, paddedFrom)) return digits === undefined ? 'same' : 'verified';
       return plain.matches(headers, at, identity, '', paddedFrom) ? 'same' : undefined;
     } catch (error) {
@@ -69,11 +85,16 @@ export class OwnHeaders {
   #of(tensor: ChunkTensor): Templates {
     if (this.#templates !== undefined && this.#tensor === tensor) return this.#templates;
     const kind = this.#set.generation.header;
-    this.#templates = {
-      summed: new HeaderTemplate(tensor, sumBlockBytes(tensor.bytes), kind),
-      plain: new HeaderTemplate(tensor, 0, kind),
-    };
+    let templates = made[kind].get(tensor);
+    if (templates === undefined) {
+      templates = {
+        summed: new HeaderTemplate(tensor, sumBlockBytes(tensor.bytes), kind),
+        plain: new HeaderTemplate(tensor, 0, kind),
+      };
+      made[kind].set(tensor, templates);
+    }
+    this.#templates = templates;
     this.#tensor = tensor;
-    return this.#templates;
+    return templates;
   }
 }

@@ -47,7 +47,7 @@ export async function retrieve(
     for (const base of readOrder(session)) {
       if (missing.length === 0) break;
       // What a piece's chunks became is told while the bytes of others still move.
-      await inPieces(missing, memory.buffers.length, async (piece) => {
+      const moving = inPieces(missing, memory.buffers.length, async (piece) => {
         const { judged, outcomes } = await load(session, prompt, base, wanted, piece, memory, own, signal, wait);
         for (const [at, i] of piece.entries()) {
           const verdict = judged[at] ?? MISS;
@@ -60,6 +60,11 @@ export async function retrieve(
           if (outcomes.outcome(at) === 'stuck') stuck.add(i);
         }
       });
+      try {
+        own.foresee(missing.map((i) => (wanted[i] as Wanted).chunk));
+      } finally {
+        await moving;
+      }
       missing = missing.filter((i) => chunks[i]?.outcome !== 'hit' && !stuck.has(i));
     }
   } finally {

@@ -43,9 +43,14 @@ function oneChunk(
   const generation = generationWith(kind);
   const chunk: PromptChunk = { index, start: index * 256, end: (index + 1) * 256, tensor, hash };
   const namer = chunkNamer(generation, '/c', { modelName, worldSize: 1, workerId: 0, dtype: 'bfloat16' }, '.weka1');
-  const set = new ChunkSet({ skipTokens: 0, generation, digest: () => DIGEST }, [chunk], [namer]);
+  let asked = 0;
+  const digest = () => {
+    asked++;
+    return DIGEST;
+  };
+  const set = new ChunkSet({ skipTokens: 0, generation, digest }, [chunk], [namer]);
   const expected = { path: '/c/x', key: set.key(chunk), tensor, digest: () => DIGEST };
-  return { own: new OwnHeaders(set), chunk, expected, key: set.key(chunk) };
+  return { own: new OwnHeaders(set), chunk, expected, key: set.key(chunk), digests: () => asked };
 }
 
 /** A header as it lies in a batch's second place. */
@@ -136,6 +141,19 @@ describe.each(KINDS)('a %s header from a template', (kind) => {
       expect(template.matches(headers, 0, identity(index), '')).toBe(true);
       expect(template.matches(headers, 0, identity(index + 1), '')).toBe(false);
     }
+  });
+});
+
+describe('headers that were foreseen', () => {
+  it.each(KINDS)('are recognised without asking for a digest again: %s', (kind) => {
+    const { own, chunk, key, digests } = oneChunk(kind);
+    const ours = second(encodeHeader({ ...tensor, extras: { key, chunkIndex: 3, prefix: DIGEST } }, kind).bytes);
+    const another = second(encodeHeader({ ...tensor, extras: { key, chunkIndex: 4, prefix: DIGEST } }, kind).bytes);
+    own.foresee([chunk]);
+    expect(digests()).toBe(1);
+    expect(own.recognise(ours, 1, chunk, undefined)).toBe('same');
+    expect(own.recognise(another, 1, chunk, undefined)).toBeUndefined();
+    expect(digests()).toBe(1);
   });
 });
 
