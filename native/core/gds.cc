@@ -139,18 +139,19 @@ void Gds::endUse() {
   --users_;
 }
 
-// True where it was counting; users_mutex_ is held.
-bool Gds::stopCounting() {
-  if (!counting_ || cufile.stopStats == nullptr) return false;
+// users_mutex_ is held. cuFile goes on for a moment after it was told to stop: processes that ended within it were seen
+// to crash, with 1.15.
+void Gds::stopCounting() {
+  if (!counting_ || cufile.stopStats == nullptr) return;
   counting_ = false;
-  return cufile.stopStats().error == 0;
+  if (cufile.stopStats().error == 0) std::this_thread::sleep_for(std::chrono::milliseconds(50));
 }
 
 void Gds::restUnused() {
   const std::lock_guard lock(drivers_mutex);
   for (const auto& [library, gds] : drivers()) {
     const std::lock_guard users_lock(gds->users_mutex_);
-    if (gds->users_ == 0) (void)gds->stopCounting();
+    if (gds->users_ == 0) gds->stopCounting();
   }
 }
 
@@ -158,8 +159,7 @@ void Gds::comeToRest() {
   // What hangs is not waited for.
   if (!running_.try_lock_for(std::chrono::seconds(2))) return;
   const std::lock_guard lock(users_mutex_);
-  // The thread that counts ends a moment later; seen to crash otherwise, with 1.15.
-  if (stopCounting()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  stopCounting();
 }
 
 Gds::Registered Gds::registerMemory(CudaAddress base, size_t bytes, Failure& why) {

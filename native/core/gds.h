@@ -77,7 +77,7 @@ class Gds {
   explicit Gds(std::shared_ptr<const CuFile> library);
   static std::shared_ptr<Gds> openDriver(const GdsOptions& options, Failure& why);
   static std::shared_ptr<Gds> openNow(const GdsOptions& options, std::shared_ptr<Device> device, Failure& why);
-  bool stopCounting();
+  void stopCounting();
   void comeToRest();
   void deregisterAll(CudaAddress base, size_t bytes);
   struct Place {

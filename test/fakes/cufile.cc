@@ -9,6 +9,8 @@
 //   KVO_FAKE_STRICT=1           compat mode is not allowed: properties say so
 //   KVO_FAKE_FAULTS, KVO_FAKE_CONTROL, KVO_FAKE_REPORT   faults.h, report.h
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -41,6 +43,23 @@ CuFileError startStats() {
   });
 }
 
+// The real one goes on for a moment after this, and crashes where the process ends within it.
+constexpr std::chrono::milliseconds kMoment{40};
+std::atomic<std::chrono::steady_clock::time_point> stopped_at{};
+
+CuFileError stopStats() {
+  return call("stopStats", true, [&](const Fault&) {
+    state().are_stats_on = false;
+    stopped_at = std::chrono::steady_clock::now();
+    return 0;
+  });
+}
+
+__attribute__((destructor)) void atEnd() {
+  const std::chrono::steady_clock::duration since = std::chrono::steady_clock::now() - stopped_at.load();
+  if (since < kMoment) violation("the process ended while cuFile's counting came to its end");
+}
+
 CuFileError giveStats(CuFileStats* stats) {
   return call("stats", true, [&](const Fault&) {
     if (state().stats_level < 3 || !state().are_stats_on) return kInvalidValue;
@@ -68,6 +87,7 @@ extern "C" decltype(&giveStats) kvoFakeResolveStats() {
 KVO_FAKE_API decltype(giveStats) cuFileGetStatsL3 __attribute__((ifunc("kvoFakeResolveStats")));
 KVO_FAKE_MAY_BE_ABSENT(cuFileSetStatsLevel, "setStatsLevel", setStatsLevel);
 KVO_FAKE_MAY_BE_ABSENT(cuFileStatsStart, "startStats", startStats);
+KVO_FAKE_MAY_BE_ABSENT(cuFileStatsStop, "stopStats", stopStats);
 KVO_FAKE_MAY_BE_ABSENT(cuFileGetVersion, "version", giveVersion);
 KVO_FAKE_MAY_BE_ABSENT(cuFileWrite, "write", writeFile);
 
@@ -184,6 +204,7 @@ KVO_FAKE_IS(cuFileRead, CuFile::read);
 KVO_FAKE_IS(cuFileWrite, CuFile::write);
 KVO_FAKE_IS(cuFileSetStatsLevel, CuFile::setStatsLevel);
 KVO_FAKE_IS(cuFileStatsStart, CuFile::startStats);
+KVO_FAKE_IS(cuFileStatsStop, CuFile::stopStats);
 KVO_FAKE_IS(cuFileGetStatsL3, CuFile::stats);
 
 }  // namespace kvo::fake

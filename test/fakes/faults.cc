@@ -89,6 +89,7 @@ const std::set<std::string>& calls() {
       "deregisterHandle",
       "setStatsLevel",
       "startStats",
+      "stopStats",
       "stats",
       "version",
       "synchronizeContext",
@@ -153,7 +154,7 @@ void readFault(const std::string& text, const std::string& call, const std::stri
     only({"closeDriver"});
     rule.fault.crash = true;
   } else if (name == "absent") {
-    only({"copyBatch", "waitEvent", "setStatsLevel", "startStats", "stats", "version", "write"});
+    only({"copyBatch", "waitEvent", "setStatsLevel", "startStats", "stopStats", "stats", "version", "write"});
     rule.absent = true;
   } else {
     rule.fault.code = static_cast<int>(value(0));

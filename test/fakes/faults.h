@@ -11,7 +11,7 @@
 //           above=MIB   registerBuffer, allocate, allocateHost: more than that is refused, with 5036 or CUDA's 2;
 //                       `above=MIB=N`: with N
 //           crash       closeDriver: where nothing is open it aborts
-//           absent      copyBatch, waitEvent, setStatsLevel, startStats, stats, version, write: there is no such symbol
+//           absent      copyBatch, waitEvent, setStatsLevel, startStats, stopStats, stats, version, write: there is no such symbol
 //   first   the first call of that name that is hit, from 1 (default 1); count: how many (default all from there)
 //
 // They come from KVO_FAKE_FAULTS, read once, and from the file that KVO_FAKE_CONTROL names, looked at on every call;
