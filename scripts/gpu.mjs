@@ -22,17 +22,17 @@ const built = rest.includes('--built');
 const fakes = rest.includes('--fakes');
 const forwarded = rest.filter((word) => word !== '--built' && word !== '--fakes');
 
-/** Whether there is a driver with a GPU, by asking it as the library does: without headers, and in another process. */
-async function gpu() {
+/** How many GPUs the driver has, 0 without one, by asking it as the library does: without headers, and in another process. */
+async function gpus() {
   const ask = [
     'import ctypes, sys',
     'cuda = ctypes.CDLL("libcuda.so.1")',
     'count = ctypes.c_int(0)',
-    'sys.exit(cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count)) or count.value < 1)',
+    'print(0 if cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count)) else count.value)',
   ].join('\n');
   return quiet('GPU', ['python3', '-c', ask]).then(
-    () => true,
-    () => false,
+    ({ stdout }) => Number(stdout),
+    () => 0,
   );
 }
 
@@ -65,13 +65,16 @@ async function buildPlain() {
   return out;
 }
 
-async function test() {
+/** @param {number} count of GPUs */
+async function test(count) {
   const [libraries, torch, lmcache] = await Promise.all([cudaLibraries(python), has(), has('lmcache')]);
   if (!torch) console.log(`gpu: SKIPPED what needs torch: ${python} has none with CUDA`);
   if (!lmcache) console.log(`gpu: SKIPPED what needs the real LMCache: ${python} has none, or no torch with CUDA`);
+  if (count < 2) console.log('gpu: SKIPPED what needs two GPUs: there is one');
   await vitest({
     ...libraries,
     KVO_TEST_GPU: 'real',
+    KVO_TEST_GPUS: String(count),
     ...(torch && { KV_OFFLOAD_INTEROP_TORCH_PYTHON: python }),
     ...(lmcache && { KV_OFFLOAD_INTEROP_GPU_PYTHON: python }),
   });
@@ -80,7 +83,7 @@ async function test() {
 /** What can be shown without a GPU: that the tests themselves are sound. cuFile is in compat mode, as it is without nvidia-fs. */
 async function rehearse() {
   await withLock('fake CUDA and cuFile', buildFakes);
-  await vitest({ KVO_TEST_GPU: 'fakes', KVO_FAKE_PATH: 'posix' });
+  await vitest({ KVO_TEST_GPU: 'fakes', KVO_TEST_GPUS: '2', KVO_FAKE_DEVICES: '2', KVO_FAKE_PATH: 'posix' });
 }
 
 /** Needs the GPU for itself. */
@@ -111,8 +114,9 @@ async function bench() {
 try {
   if (what !== 'test' && what !== 'bench')
     throw new CommandFailed('usage: gpu.mjs test [--fakes] | bench [--built] …', '');
+  const count = what === 'test' && fakes ? 0 : await gpus();
   if (what === 'test' && fakes) await rehearse();
-  else if (await gpu()) await (what === 'test' ? test() : bench());
+  else if (count > 0) await (what === 'test' ? test(count) : bench());
   else console.log(`gpu: SKIPPED ${what}: no libcuda.so.1, or it has no GPU`);
 } catch (error) {
   if (!(error instanceof CommandFailed)) throw error;

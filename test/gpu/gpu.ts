@@ -16,6 +16,8 @@ export const SKIPPED = where !== 'real' && where !== 'fakes';
 export const IS_REAL = where === 'real';
 /** What both a GPU and its stand-in can do. */
 export const onGpu = describe.skipIf(SKIPPED);
+/** What takes two of them. */
+export const onTwoGpus = describe.skipIf(SKIPPED || Number(process.env['KVO_TEST_GPUS']) < 2);
 /** What only a GPU can do. */
 export const onHardware = describe.skipIf(!IS_REAL);
 
