@@ -249,9 +249,9 @@ ssize_t Gds::write(CuFileHandle handle, CudaAddress address, size_t bytes, off_t
 bool Gds::counters(GdsCounters& out) const {
   if (!counts_) return false;
   const std::shared_lock running(running_);
-  const auto stats = std::make_unique<CuFileStats>();
-  if (cufile.stats(stats.get()).error != 0) return false;
-  for (const CuFileGpuStats& gpu : stats->gpu) {
+  std::vector<CuFileGpuStats> gpus;
+  if (!cufile.readGpuStats(gpus)) return false;
+  for (const CuFileGpuStats& gpu : gpus) {
     out.read += gpu.read_total;
     out.read_direct += gpu.read_p2p + gpu.read_nvfs;
     out.read_posix += gpu.read_posix;

@@ -1,5 +1,6 @@
 #include "cufile.h"
 
+#include <cstring>
 #include <map>
 #include <mutex>
 
@@ -106,6 +107,28 @@ std::shared_ptr<const CuFile> CuFile::load(const std::string& path, std::string&
   cufile->path = library.path();
   loaded.emplace(path, cufile);
   return cufile;
+}
+
+bool CuFile::readGpuStats(std::vector<CuFileGpuStats>& gpus) const {
+  // How much is written tells where the GPUs' part begins, since it ends with that.
+  constexpr unsigned char kUnwritten = 0xa5;
+  std::vector<unsigned char> all(kCuFileStatsRoom, kUnwritten);
+  if (stats == nullptr || stats(all.data()).error != 0) return false;
+  size_t end = all.size();
+  while (end > 0 && all[end - 1] == kUnwritten) --end;
+  for (unsigned written = 1; written <= kCuFileMostGpus; ++written) {
+    const size_t bytes = 8 + written * sizeof(CuFileGpuStats);
+    if (end < bytes) return false;
+    unsigned count = 0;
+    std::memcpy(&count, &all[end - bytes], sizeof count);
+    // As many as there are, or room for the most.
+    const bool fits = count == written || (written == kCuFileMostGpus && count > 0 && count < written);
+    if (!fits) continue;
+    gpus.resize(count);
+    std::memcpy(gpus.data(), &all[end - bytes + 8], count * sizeof(CuFileGpuStats));
+    return true;
+  }
+  return false;
 }
 
 const char* CuFile::nameOf(int code) {

@@ -1,5 +1,5 @@
-// NVIDIA's cuFile, found at run time. The ABI is declared here (x86-64 and arm64, GDS 1.0 to 1.15); NVIDIA's headers
-// are not used. cuFile changes its path without an error: what it did must be read from its counters (CuFile::stats).
+// NVIDIA's cuFile, found at run time. The ABI is declared here (x86-64 and arm64, GDS 1.0 to 1.20); NVIDIA's headers
+// are not used. cuFile changes its path without an error: what it did must be read from its counters (readGpuStats).
 #pragma once
 
 #include <sys/types.h>
@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace kvo {
 
@@ -73,12 +74,10 @@ struct CuFileGpuStats {
 static_assert(sizeof(CuFileGpuStats) == 248 && offsetof(CuFileGpuStats, read_posix) == 72 &&
               offsetof(CuFileGpuStats, read_errors) == 112 && offsetof(CuFileGpuStats, write_total) == 152 &&
               offsetof(CuFileGpuStats, write_posix) == 176 && offsetof(CuFileGpuStats, write_errors) == 200);
-struct CuFileStats {
-  unsigned char levels_below[1024];
-  unsigned gpus;
-  CuFileGpuStats gpu[16];
-};
-static_assert(sizeof(CuFileStats) == 5000 && offsetof(CuFileStats, gpus) == 1024 && offsetof(CuFileStats, gpu) == 1032);
+// What cuFileGetStatsL3 writes: the levels below, which have 1024 bytes in 1.15 to 1.18 and 1136 in 1.19 and 1.20, the
+// number of GPUs (4 bytes, and 4 unused), and so many of the above. Measured, library by library.
+inline constexpr size_t kCuFileStatsRoom = 16384;
+inline constexpr unsigned kCuFileMostGpus = 16;
 
 // Made by make_shared alone, which sets all of it to null first.
 struct CuFile {  // NOLINT(cppcoreguidelines-pro-type-member-init)
@@ -96,13 +95,16 @@ struct CuFile {  // NOLINT(cppcoreguidelines-pro-type-member-init)
   CuFileError (*setStatsLevel)(int level);
   CuFileError (*startStats)();
   CuFileError (*stopStats)();
-  CuFileError (*stats)(CuFileStats* stats);
+  CuFileError (*stats)(void* stats);  // kCuFileStatsRoom bytes are enough
 
   int version = 0;  // 1000 × major + 10 × minor; 0 where the library cannot tell
   std::string path;
 
   // As Cuda::load.
   static std::shared_ptr<const CuFile> load(const std::string& path, std::string& why);
+
+  // The counters of each GPU, by `stats`. False where it fails, or has written something else than is known here.
+  bool readGpuStats(std::vector<CuFileGpuStats>& gpus) const;
 
   // "CU_FILE_…" without the prefix's repetition: "IO_NOT_SUPPORTED" for 5008; "" for a number that is none.
   static const char* nameOf(int code);

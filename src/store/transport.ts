@@ -128,7 +128,7 @@ async function probeGds(transfer: Transfer, base: Base): Promise<Probe> {
   const found = outcomes.bytes(0);
   if ((found & COUNTED) === 0) {
     return {
-      reason: 'this cuFile does not count which way bytes take (1.15 and later do), so that it cannot be told',
+      reason: 'this cuFile does not count which way bytes take as 1.15 to 1.20 do, so that it cannot be told',
     };
   }
   const way = (direct: number, posix: number) => {

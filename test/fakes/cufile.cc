@@ -4,7 +4,8 @@
 // It is stricter than the real one where that is known to go wrong silently: buffers must be deregistered before their
 // memory is freed, a file stay open until its handle is deregistered, nothing be taken away from I/O under way. Each of
 // those is a violation (report.h). Settings, read from the environment:
-//   KVO_FAKE_CUFILE_VERSION=N   what cuFileGetVersion says (default 1150); below 1150 there are no counters
+//   KVO_FAKE_CUFILE_VERSION=N   what cuFileGetVersion says (default 1150); below 1150 there are no counters, from 1190 on
+//                               they lie elsewhere
 //   KVO_FAKE_PATH=p2p|nvfs|posix   which way the counters say that the bytes went (default p2p)
 //   KVO_FAKE_STRICT=1           compat mode is not allowed: properties say so
 //   KVO_FAKE_FAULTS, KVO_FAKE_CONTROL, KVO_FAKE_REPORT   faults.h, report.h
@@ -12,6 +13,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <string>
 
@@ -60,16 +62,21 @@ __attribute__((destructor)) void atEnd() {
   if (since < kMoment) violation("the process ended while cuFile's counting came to its end");
 }
 
-CuFileError giveStats(CuFileStats* stats) {
+int version() { return static_cast<int>(setting("KVO_FAKE_CUFILE_VERSION", 1150)); }
+
+// As the real ones do: only as many GPUs as there are.
+CuFileError giveStats(void* stats) {
   return call("stats", true, [&](const Fault&) {
     if (state().stats_level < 3 || !state().are_stats_on) return kInvalidValue;
-    state().stats.gpus = static_cast<unsigned>(bridge()->deviceCount());
-    *stats = state().stats;
+    const size_t below = version() < 1190 ? 1024 : 1136;
+    const auto gpus = static_cast<unsigned>(bridge()->deviceCount());
+    auto* const at = static_cast<unsigned char*>(stats);
+    std::memset(at, 1, below);
+    std::memcpy(at + below, &gpus, sizeof gpus);
+    std::memcpy(at + below + 8, state().gpu_stats, gpus * sizeof(CuFileGpuStats));
     return 0;
   });
 }
-
-int version() { return static_cast<int>(setting("KVO_FAKE_CUFILE_VERSION", 1150)); }
 
 CuFileError giveVersion(int* to) {
   return call("version", false, [&](const Fault&) {

@@ -49,7 +49,7 @@ void countTransfer(bool is_read, int ordinal, bool by_posix, bool is_aligned, ss
   if (way == Way::kPosix) count(Counter::kPosix);
   const std::lock_guard lock(state().mutex);
   if (state().stats_level < 3 || !state().are_stats_on) return;
-  CuFileGpuStats& gpu = state().stats.gpu[ordinal % 16];
+  CuFileGpuStats& gpu = state().gpu_stats[static_cast<unsigned>(ordinal) % kCuFileMostGpus];
   if (result < 0) {
     ++(is_read ? gpu.read_errors : gpu.write_errors);
     return;

@@ -61,7 +61,7 @@ class CuFileState {
   std::list<Transfer> under_way;
   int stats_level = 0;
   bool are_stats_on = false;
-  CuFileStats stats{};
+  CuFileGpuStats gpu_stats[kCuFileMostGpus]{};
   Handles<CuFileHandle, File> files{"a cuFile handle"};
 
   bool isUnderWay(CuFileHandle handle) const;

@@ -1,5 +1,5 @@
 /** Which way a GPU's bytes go, and what is said of it. The GPU and cuFile are the fakes of test/fakes. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { KVCacheEngine } from '../../src/index.js';
 import { CHUNK, CHUNK_BYTES, openEngine } from '../support/engine.js';
 import { filesBelow, temporaryDirectory } from '../support/directories.js';
@@ -63,6 +63,22 @@ describe('transport auto', () => {
     expect(engine.transport).toMatchObject({ kind: 'gds', routes: [{ reads: 'gds', writes: 'staged' }] });
     expect(engine.transport.reason).toContain('a trial write went through POSIX');
     expect(await vias(engine)).toEqual(['staged', 'staged', 'gds', 'gds']);
+  });
+
+  it.each([
+    ['direct', '', 'gds'],
+    ['through POSIX', 'read:posix;write:posix', 'staged'],
+  ])('is found by the counters of cuFile 1.20 too, which lie elsewhere: %s', async (_, faults, kind) => {
+    control(faults);
+    process.env['KVO_FAKE_CUFILE_VERSION'] = '1200';
+    onTestFinished(() => {
+      delete process.env['KVO_FAKE_CUFILE_VERSION'];
+    });
+    const engine = await open({ libcufile_path: anotherFake('cufile') });
+    expect(engine.transport).toMatchObject({ kind, cufile: { version: '1.20' } });
+    expect(engine.transport.reason).toContain(kind === 'gds' ? 'a trial read went direct' : 'went through POSIX');
+    expect(new Set(await vias(engine))).toEqual(new Set([kind]));
+    if (kind === 'gds') expect(engine.stats().cufile).toMatchObject({ reads: 3, readsDirect: 3, readsPosix: 0 });
   });
 
   it.each([

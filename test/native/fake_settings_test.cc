@@ -89,7 +89,7 @@ TEST(compatModeCanBeForbidden) {
 }
 
 TEST(cuFileCanSilentlyGoByPosix) {
-  inChild({{"KVO_FAKE_PATH", "posix"}}, [] {
+  const auto countedByPosix = [] {
     const auto cuda = loadCuda();
     const auto cufile = loadCuFile();
     useDevice(*cuda);
@@ -106,11 +106,14 @@ TEST(cuFileCanSilentlyGoByPosix) {
     CHECK_EQ(cufile->registerHandle(&handle, &description).error, 0);
     const void* const base = reinterpret_cast<void*>(device);  // NOLINT(performance-no-int-to-ptr)
     CHECK_EQ(cufile->write(handle, base, 4096, 0, 0), 4096);
-    CuFileStats stats{};
-    CHECK_EQ(cufile->stats(&stats).error, 0);
-    CHECK_EQ(stats.gpu[0].write_posix, 1U);
-    CHECK_EQ(stats.gpu[0].write_p2p, 0U);
-  });
+    std::vector<CuFileGpuStats> gpus;
+    CHECK(cufile->readGpuStats(gpus));
+    CHECK_EQ(gpus.size(), 1U);
+    CHECK_EQ(gpus[0].write_posix, 1U);
+    CHECK_EQ(gpus[0].write_p2p, 0U);
+  };
+  inChild({{"KVO_FAKE_PATH", "posix"}}, countedByPosix);
+  inChild({{"KVO_FAKE_PATH", "posix"}, {"KVO_FAKE_CUFILE_VERSION", "1200"}}, countedByPosix);
 }
 
 TEST(anApplicationsMemoryIsThere) {
