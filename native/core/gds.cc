@@ -122,15 +122,15 @@ Gds::Gds(std::shared_ptr<const CuFile> library) : cufile(*library), library_(std
     allows_compat = (properties.nvfs.control_flags & kCuFileAllowsCompat) != 0;
     max_pinned_bytes = size_t{properties.max_pinned_memory} * 1024;
   }
-  counts_ = cufile.setStatsLevel != nullptr && cufile.startStats != nullptr && cufile.stats != nullptr &&
-            cufile.setStatsLevel(3).error == 0;
+  counts_ = cufile.setStatsLevel != nullptr && cufile.startStats != nullptr && cufile.stats != nullptr;
 }
 
 void Gds::beginUse() {
   const std::lock_guard lock(users_mutex_);
   ++users_;
   if (counting_ || !counts_) return;
-  counts_ = cufile.startStats().error == 0;
+  // The stop has put the level to 0.
+  counts_ = cufile.setStatsLevel(3).error == 0 && cufile.startStats().error == 0;
   counting_ = counts_;
 }
 
@@ -139,12 +139,15 @@ void Gds::endUse() {
   --users_;
 }
 
-// users_mutex_ is held. cuFile goes on for a moment after it was told to stop: processes that ended within it were seen
-// to crash, with 1.15.
+// users_mutex_ is held. At level 3 a thread of cuFile's writes into shared memory once a millisecond, and goes on while the
+// stop unmaps it: a crash (1.15 and 1.16, where cufile.json has max_io_threads above 1, as CUDA's own has). Below level 3
+// it leaves that memory alone. At level 0 the stop would do nothing.
 void Gds::stopCounting() {
   if (!counting_ || cufile.stopStats == nullptr) return;
   counting_ = false;
-  if (cufile.stopStats().error == 0) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  (void)cufile.setStatsLevel(1);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  (void)cufile.stopStats();
 }
 
 void Gds::restUnused() {

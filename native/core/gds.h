@@ -43,11 +43,11 @@ class Gds {
   Gds(const Gds&) = delete;
   Gds& operator=(const Gds&) = delete;
 
-  // Between these cuFile counts. It does not stop with the last user: a new one might come at once, and a process whose
-  // counting was stopped and started again that fast was seen to crash (1.15).
+  // Between these cuFile counts. It does not stop with the last user, since a new one might come at once.
   void beginUse();
   void endUse();
-  // Stops the counting of all drivers that nobody uses, for environments that end: it does not outlive the process well.
+  // Stops the counting of all drivers that nobody uses, for environments that end: what it shares with other processes
+  // would outlive the process.
   static void restUnused();
 
   // What memory was registered as.

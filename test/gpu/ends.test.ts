@@ -1,4 +1,4 @@
-/** The ends of processes and workers in the midst of transfers with a GPU: no crash, no hang, files whole. */
+/** The ends of processes and workers that use a GPU, in the midst of transfers or not: no crash, no hang, files whole. */
 import { describe, expect, it } from 'vitest';
 import { runChild } from '../support/child.js';
 import { dataFiles, temporaryDirectory } from '../support/directories.js';
@@ -10,7 +10,7 @@ const COUNT = 16;
 const BYTES = 2 ** 22;
 const children = '../../gpu/children/';
 
-onGpu.each(['staged', 'gds'])('in the midst of transfers, transport %s', (transport) => {
+onGpu.each(['staged', 'gds'])('ends, transport %s', (transport) => {
   const own = { transport, checksums: true };
   const setup = (base: string) => ({ base, bytes: BYTES, chunks: 2 * COUNT, own });
 
@@ -30,7 +30,7 @@ onGpu.each(['staged', 'gds'])('in the midst of transfers, transport %s', (transp
     return { base, expectSound };
   };
 
-  describe('process.exit', () => {
+  describe('process.exit in the midst of transfers', () => {
     it(`ends quietly, ${TIMES} times`, async () => {
       const { base, expectSound } = await filled();
       for (let time = 0; time < TIMES; time++) {
@@ -42,12 +42,25 @@ onGpu.each(['staged', 'gds'])('in the midst of transfers, transport %s', (transp
     });
   });
 
-  describe('terminate of a worker', () => {
+  describe('a process with nothing more to do', () => {
+    it(`ends quietly, ${TIMES} times`, async () => {
+      const { base, expectSound } = await filled();
+      for (let time = 0; time < TIMES; time++) {
+        const argument = { setup: setupOf(setup(base)), count: COUNT, closes: time % 2 === 0 };
+        const ended = await runChild(`${children}end-itself`, argument);
+        expect(ended).toEqual({ code: 0, signal: null, stderr: '', stdout: JSON.stringify({ retrieved: COUNT }) });
+      }
+      await expectSound();
+    });
+  });
+
+  describe('terminate of a worker in the midst of transfers', () => {
     it(`leaves the process sound, ${TIMES} times`, async () => {
       const { base, expectSound } = await filled();
       const argument = { setup: setupOf(setup(base)), count: COUNT, times: TIMES };
+      const expected = { retrieved: COUNT, counted: transport === 'gds' };
       const ended = await runChild(`${children}terminate-workers`, argument);
-      expect(ended).toEqual({ code: 0, signal: null, stderr: '', stdout: JSON.stringify({ retrieved: COUNT }) });
+      expect(ended).toEqual({ code: 0, signal: null, stderr: '', stdout: JSON.stringify(expected) });
       await expectSound();
     });
   });

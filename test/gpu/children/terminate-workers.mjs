@@ -1,5 +1,5 @@
 // @ts-check
-/** Starts workers one after the other, terminates each in the midst of its transfers, and then works as ever. */
+/** Starts workers one after the other, terminates each in the midst of its transfers, and then works and counts as ever. */
 import { Worker } from 'node:worker_threads';
 import { argument, report } from '../../process/children/cache.mjs';
 import { openEngine, tokens } from './gpu.mjs';
@@ -19,5 +19,6 @@ for (let time = 0; time < times; time++) {
 }
 const engine = await openEngine(setup);
 const { tokens: retrieved } = await engine.retrieve(tokens(count), await engine.lease(count));
+const counted = (engine.stats().cufile?.reads ?? 0) > 0;
 await engine.close();
-report({ retrieved });
+report({ retrieved, counted });
