@@ -170,9 +170,11 @@ export declare class NativeEngine {
   exportRegion(region: number): { handle: Uint8Array } | NativeFailure;
   /** Waits for all work that was given to the device in this process. */
   synchronize(): Promise<NativeFailure | undefined>;
-  /** cuFile's own counts of calls by the way they took, for the whole process; undefined where it does not count. */
+  /** cuFile's own counts of bytes, and of calls by the way they took, for the whole process; undefined where it does not count. */
   gdsCounters():
     | {
+        bytesRead: number;
+        bytesWritten: number;
         reads: number;
         readsDirect: number;
         readsPosix: number;

@@ -47,7 +47,7 @@ export interface DeviceMemoryOptions {
   readonly offset?: bigint;
 }
 
-/** cuFile's own counts of its calls, by the way that they took, for the whole process. */
+/** cuFile's own counts for the whole process: bytes, and calls by the way that they took. */
 export type GdsCounters = NonNullable<ReturnType<InstanceType<Native['NativeEngine']>['gdsCounters']>>;
 
 /** How a GPU is opened; paths undefined: what the loader finds. */

@@ -164,6 +164,8 @@ Napi::Value EngineObject::gdsCounters(const Napi::CallbackInfo& info) {
   if (session_ == nullptr || !use_gds_ || session_->gds == nullptr || !session_->gds->counters(counters))
     return env.Undefined();
   const Napi::Object object = Napi::Object::New(env);
+  object.Set("bytesRead", static_cast<double>(counters.bytes_read));
+  object.Set("bytesWritten", static_cast<double>(counters.bytes_written));
   object.Set("reads", static_cast<double>(counters.read));
   object.Set("readsDirect", static_cast<double>(counters.read_direct));
   object.Set("readsPosix", static_cast<double>(counters.read_posix));

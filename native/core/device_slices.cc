@@ -215,8 +215,10 @@ Status stageLoad(Context& context, const std::shared_ptr<Batch>& batch, uint32_t
   if (slice == 0) op.header_end = headerEnd(batch->header(index));
   sumStaged(*batch, op, part, at);
   lane.add(context.io, {batch, index, slice, at}, batch->cursor(op, part.from, part.length));
-  // A stage that is as good as full is sent at once, to be copied while the next one is filled.
-  if (!lane.hasRoom(kDirectUnit, Direction::kRead)) lane.launch(context.io, lane.filling());
+  // A stage that is as good as full is sent at once, to be copied while the next one is filled; a thread's first one as
+  // soon as it is worth a copy's own cost, since the link has nothing to do until then.
+  const bool first = lane.other().state == Stage::State::kEmpty && lane.filling().used >= kWorthACopy;
+  if (first || !lane.hasRoom(kDirectUnit, Direction::kRead)) lane.launch(context.io, lane.filling());
   return {};
 }
 

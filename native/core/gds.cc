@@ -142,27 +142,29 @@ void Gds::endUse() {
 // users_mutex_ is held. At level 3 a thread of cuFile's writes into shared memory once a millisecond, and goes on while the
 // stop unmaps it: a crash (1.15 and 1.16, where cufile.json has max_io_threads above 1, as CUDA's own has). Below level 3
 // it leaves that memory alone. At level 0 the stop would do nothing.
-void Gds::stopCounting() {
+void Gds::stopCounting(bool and_unmap) {
   if (!counting_ || cufile.stopStats == nullptr) return;
   counting_ = false;
   (void)cufile.setStatsLevel(1);
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  (void)cufile.stopStats();
+  if (and_unmap) (void)cufile.stopStats();
 }
 
 void Gds::restUnused() {
   const std::lock_guard lock(drivers_mutex);
   for (const auto& [library, gds] : drivers()) {
     const std::lock_guard users_lock(gds->users_mutex_);
-    if (gds->users_ == 0) gds->stopCounting();
+    if (gds->users_ == 0) gds->stopCounting(true);
   }
 }
 
 void Gds::comeToRest() {
-  // What hangs is not waited for.
-  if (!running_.try_lock_for(std::chrono::seconds(2))) return;
-  const std::lock_guard lock(users_mutex_);
-  stopCounting();
+  // What hangs is not waited for, and has what it counts in.
+  const bool rests = running_.try_lock_for(std::chrono::seconds(2));
+  std::unique_lock lock(users_mutex_, std::defer_lock);
+  if (rests) lock.lock();
+  else if (!lock.try_lock()) return;
+  stopCounting(rests);
 }
 
 Gds::Registered Gds::registerMemory(CudaAddress base, size_t bytes, Failure& why) {
@@ -255,6 +257,8 @@ bool Gds::counters(GdsCounters& out) const {
   std::vector<CuFileGpuStats> gpus;
   if (!cufile.readGpuStats(gpus)) return false;
   for (const CuFileGpuStats& gpu : gpus) {
+    out.bytes_read += gpu.read_bytes;
+    out.bytes_written += gpu.write_bytes;
     out.read += gpu.read_total;
     out.read_direct += gpu.read_p2p + gpu.read_nvfs;
     out.read_posix += gpu.read_posix;

@@ -30,10 +30,10 @@ struct GdsOptions {
   std::chrono::milliseconds timeout{10000};  // for its driver to open: 1.15 was seen to spin for ever in a container
 };
 
-// Calls by the way that cuFile says they took, on all GPUs of the process.
+// What cuFile has counted on all GPUs of the process: bytes, and calls by the way that they took.
 struct GdsCounters {
-  uint64_t read = 0, read_direct = 0, read_posix = 0;
-  uint64_t written = 0, written_direct = 0, written_posix = 0;
+  uint64_t bytes_read = 0, read = 0, read_direct = 0, read_posix = 0;
+  uint64_t bytes_written = 0, written = 0, written_direct = 0, written_posix = 0;
 };
 
 class Gds {
@@ -77,7 +77,7 @@ class Gds {
   explicit Gds(std::shared_ptr<const CuFile> library);
   static std::shared_ptr<Gds> openDriver(const GdsOptions& options, Failure& why);
   static std::shared_ptr<Gds> openNow(const GdsOptions& options, std::shared_ptr<Device> device, Failure& why);
-  void stopCounting();
+  void stopCounting(bool and_unmap);
   void comeToRest();
   void deregisterAll(CudaAddress base, size_t bytes);
   struct Place {

@@ -54,7 +54,9 @@ inline constexpr unsigned kCuFileAllowsCompat = 1U << 1;  // of control_flags
 
 // Level 3 of the counters. What lies between the fields that are used is named for its place alone.
 struct CuFileGpuStats {
-  unsigned char head[48];
+  unsigned char head[16];
+  uint64_t read_bytes;
+  unsigned char read_times[24];
   uint64_t read_total;
   uint64_t read_p2p;
   uint64_t read_nvfs;
@@ -62,7 +64,8 @@ struct CuFileGpuStats {
   uint64_t read_unaligned;
   unsigned char reads[24];
   uint64_t read_errors;
-  unsigned char between[32];
+  uint64_t write_bytes;
+  unsigned char write_times[24];
   uint64_t write_total;
   uint64_t write_p2p;
   uint64_t write_nvfs;
@@ -73,6 +76,7 @@ struct CuFileGpuStats {
 };
 static_assert(sizeof(CuFileGpuStats) == 248 && offsetof(CuFileGpuStats, read_posix) == 72 &&
               offsetof(CuFileGpuStats, read_errors) == 112 && offsetof(CuFileGpuStats, write_total) == 152 &&
+              offsetof(CuFileGpuStats, read_bytes) == 16 && offsetof(CuFileGpuStats, write_bytes) == 120 &&
               offsetof(CuFileGpuStats, write_posix) == 176 && offsetof(CuFileGpuStats, write_errors) == 200);
 // What cuFileGetStatsL3 writes: the levels below, which have 1024 bytes in 1.15 to 1.18 and 1136 in 1.19 and 1.20, the
 // number of GPUs (4 bytes, and 4 unused), and so many of the above. Measured, library by library.

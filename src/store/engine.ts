@@ -39,8 +39,9 @@ export interface EngineStats extends Readonly<Counters> {
   /** The I/O threads' own counters; bytes by how they moved. */
   readonly io: Readonly<Record<string, number>>;
   /**
-   * cuFile's own counts of its calls, by the way that they took, for the whole process: where the POSIX ones are not 0,
-   * what `io` calls gds went through host memory inside cuFile. Absent without cuFile, and where it does not count.
+   * cuFile's own counts, for the whole process: its bytes, and its calls by the way that they took. Where the POSIX ones
+   * are not 0, what `io` calls gds went through host memory inside cuFile. Absent without cuFile, and where it does not
+   * count.
    */
   readonly cufile?: GdsCounters;
 }

@@ -12,7 +12,9 @@ import type { ChunkMemory, MemoryPart } from './types.js';
 export class BatchMemory {
   /** The caller's own buffers, which segments name from OWN_MEMORY up. */
   readonly buffers: Uint8Array[] = [];
-  readonly #slots: { readonly slot: Slot; readonly chunk: number }[] = [];
+  readonly #slots: Slot[] = [];
+  /** The chunk of each slot. */
+  readonly #chunks: number[] = [];
   readonly #transfer: Transfer;
   /** Where the segment lies that was looked at last. */
   #onDevice = false;
@@ -31,7 +33,10 @@ export class BatchMemory {
    */
   resolve(chunk: number, memory: ChunkMemory, bytes: number): Segment[] {
     // The rule, and worth its own few lines: retrieves of thousands of small chunks wait for this.
-    if (memory instanceof Slot && memory.byteLength >= bytes) return [this.#ofSlot(chunk, memory, 0, bytes)];
+    if (memory instanceof Slot && memory.byteLength >= bytes) {
+      this.#add(chunk, memory);
+      return [{ region: memory.region, offset: memory.offset, length: bytes }];
+    }
     const parts = Array.isArray(memory) ? (memory as readonly MemoryPart[]) : [memory as MemoryPart];
     const segments: Segment[] = [];
     let left = bytes;
@@ -54,12 +59,14 @@ export class BatchMemory {
 
   /** Marks the slots as in use; from here on {@link settle} must follow. */
   begin(): void {
-    for (const { slot } of this.#slots) slot.use();
+    for (const slot of this.#slots) slot.use();
   }
 
   /** @param stuck - whether a chunk's memory may still be written to */
   settle(stuck: (chunk: number) => boolean): void {
-    for (const { slot, chunk } of this.#slots) slot.unuse(stuck(chunk));
+    this.#slots.forEach((slot, i) => {
+      slot.unuse(stuck(this.#chunks[i] ?? -1));
+    });
   }
 
   #segment(chunk: number, part: MemoryPart, left: number): Segment {
@@ -100,12 +107,17 @@ export class BatchMemory {
   }
 
   #ofSlot(chunk: number, slot: Slot, offset: number, length: number | undefined): Segment {
+    const range = within(chunk, slot.byteLength, offset, length);
+    this.#add(chunk, slot);
+    this.#onDevice = slot.onDevice;
+    return { region: slot.region, offset: slot.offset + range.offset, length: range.length };
+  }
+
+  #add(chunk: number, slot: Slot): void {
     if (!slot.isOf(this.#transfer)) throw strange(chunk, 'a slot of another engine');
     slot.checkLeased();
-    const range = within(chunk, slot.byteLength, offset, length);
-    this.#onDevice = slot.onDevice;
-    this.#slots.push({ slot, chunk });
-    return { region: slot.region, offset: slot.offset + range.offset, length: range.length };
+    this.#slots.push(slot);
+    this.#chunks.push(chunk);
   }
 
   #ofView(chunk: number, view: NodeJS.ArrayBufferView, offset: number, length: number | undefined): Segment {

@@ -1,8 +1,9 @@
-/** Large batches in pieces: what the first one answers is judged while the others' bytes still move. */
+/** Large batches in pieces: what one answers is judged while the bytes of those after it still move. */
 
 /** Operations of the first piece: few, so that threads have work while the others are planned. Each next has twice as many … */
 const FIRST = 64;
-/** … up to so many; their headers, 2 MiB, still fit in a processor's cache. */
+/** … up to so many: their headers, 2 MiB, still fit in a processor's cache; and up to half of what is left, so that little
+ * is to be judged after the last byte. */
 const PIECE = 512;
 
 /**
@@ -22,7 +23,8 @@ export async function inPieces(
   const pieces: Promise<void>[] = [];
   let size = FIRST;
   for (let at = 0; at < indices.length; at += size) {
-    if (at > 0) size = Math.min(size * 2, PIECE);
+    const half = Math.ceil((indices.length - at) / 2);
+    if (at > 0) size = Math.min(size * 2, PIECE, Math.max(half, FIRST));
     pieces.push(work(indices.slice(at, at + size)));
   }
   const settled = await Promise.allSettled(pieces);

@@ -43,7 +43,7 @@ export async function retrieve(
   const own = new OwnHeaders(prompt);
   memory.begin();
   try {
-    let missing = [...wanted.keys()];
+    let missing = wanted.map((_, i) => i);
     for (const base of readOrder(session)) {
       if (missing.length === 0) break;
       // What a piece's chunks became is told while the bytes of others still move.

@@ -67,8 +67,9 @@ export async function storeChunks(
       }
       outcomes.release();
     };
-    await inPieces([...given.keys()], memory.buffers.length, (piece) => write(piece, false));
-    const corrupt = [...given.keys()].filter((i) => became[i]?.replace === true);
+    const all = given.map((_, i) => i);
+    await inPieces(all, memory.buffers.length, (piece) => write(piece, false));
+    const corrupt = all.filter((i) => became[i]?.replace === true);
     if (corrupt.length > 0) await write(corrupt, true);
   } finally {
     memory.settle((chunk) => stuck.has(chunk));

@@ -55,6 +55,7 @@ void countTransfer(bool is_read, int ordinal, bool by_posix, bool is_aligned, ss
     return;
   }
   ++(is_read ? gpu.read_total : gpu.write_total);
+  (is_read ? gpu.read_bytes : gpu.write_bytes) += static_cast<uint64_t>(result);
   if (is_read && !is_aligned) ++gpu.read_unaligned;
   if (way == Way::kPosix) ++(is_read ? gpu.read_posix : gpu.write_posix);
   else if (way == Way::kNvfs) ++(is_read ? gpu.read_nvfs : gpu.write_nvfs);

@@ -31,6 +31,7 @@ async function moved(engine: KVCacheEngine) {
   if (before === undefined || after === undefined) expect.fail('cuFile does not count');
   return {
     vias: [stored.chunks[0]?.via, retrieved.chunks[0]?.via],
+    bytes: [after.bytesRead - before.bytesRead, after.bytesWritten - before.bytesWritten],
     reads: after.reads - before.reads,
     readsDirect: after.readsDirect - before.readsDirect,
     readsPosix: after.readsPosix - before.readsPosix,
@@ -60,8 +61,9 @@ onGpu('the GPU', () => {
 onGpu('what is told', () => {
   it('of gds agrees with what cuFile counted', async () => {
     const engine = await open({ transport: 'gds' });
-    const { vias, reads, readsDirect, readsPosix, writes, writesDirect, writesPosix } = await moved(engine);
+    const { vias, bytes, reads, readsDirect, readsPosix, writes, writesDirect, writesPosix } = await moved(engine);
     expect(vias).toEqual(['gds', 'gds']);
+    expect(bytes).toEqual([COUNT * MIB, COUNT * MIB]);
     expect(reads).toBeGreaterThanOrEqual(COUNT);
     expect(writes).toBeGreaterThanOrEqual(COUNT);
     expect([readsDirect + readsPosix, writesDirect + writesPosix]).toEqual([reads, writes]);

@@ -230,6 +230,8 @@ TEST(theCountersSayWhichWayTheBytesWent) {
   CHECK_EQ(rig.write(device, 4096), -1);
   const CuFileGpuStats gpu = statsOf(rig, 0);
   CHECK_EQ(gpu.read_total, 2U);
+  CHECK_EQ(gpu.read_bytes, 4096U + 4097U);
+  CHECK_EQ(gpu.write_bytes, 0U);
   CHECK_EQ(gpu.read_p2p, 1U);
   CHECK_EQ(gpu.read_posix, 1U);
   CHECK_EQ(gpu.read_unaligned, 1U);

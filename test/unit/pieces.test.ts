@@ -21,8 +21,14 @@ describe('a batch', () => {
 
   it('of more is cut, in order, nothing twice', async () => {
     const pieces = await piecesOf(1300);
-    expect(pieces.map((piece) => piece.length)).toEqual([64, 128, 256, 512, 340]);
+    expect(pieces.map((piece) => piece.length)).toEqual([64, 128, 256, 426, 213, 107, 64, 42]);
     expect(pieces.flat()).toEqual(indices(1300));
+  });
+
+  it('of very many has none that is too large', async () => {
+    const pieces = await piecesOf(4096);
+    expect(Math.max(...pieces.map((piece) => piece.length))).toBe(512);
+    expect(pieces.flat()).toEqual(indices(4096));
   });
 
   it('that names many buffers of the caller’s stays whole', async () => {
@@ -38,6 +44,6 @@ describe('a batch', () => {
       ended.push(first);
     };
     await expect(inPieces(indices(1300), 0, work)).rejects.toThrow('the first');
-    expect(ended).toEqual([64, 192, 448, 960]);
+    expect(ended).toEqual([64, 192, 448, 874, 1087, 1194, 1258]);
   });
 });

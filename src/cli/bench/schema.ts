@@ -84,7 +84,9 @@ const row = z.object({
       cufile: z
         .record(text, count)
         .optional()
-        .describe('cuFile’s own counts of its calls meanwhile: readsPosix and writesPosix went through host memory'),
+        .describe(
+          'cuFile’s own counts of its bytes and calls meanwhile: readsPosix and writesPosix went through host memory',
+        ),
     })
     .optional()
     .describe('proof of the path taken: payload bytes by how the engine’s own counters say that they moved'),
