@@ -39,7 +39,7 @@ export interface NativePlan {
   /** n bit sets: 1 sync (fsync before publishing), 2 replace (publish over an existing file), 4 device memory through cuFile. */
   flags: Uint8Array;
   /** What must have happened on the device before the batch begins: a CUevent, or all work on a CUstream so far. */
-  wait?: { event?: bigint; stream?: bigint };
+  wait?: { event?: bigint; stream?: bigint; eventHandle?: Uint8Array };
 }
 
 /** What a batch answers, once, for all its operations. */

@@ -13,10 +13,14 @@ export interface Segment {
   readonly blocks?: BigUint64Array;
 }
 
-/** What of the device's work must be done before a batch begins: a CUevent, or a CUstream with all that it was given. */
+/** What of the device's work must be done before a batch begins; one of these. */
 export interface Wait {
+  /** A CUevent. */
   readonly event?: bigint;
+  /** A CUstream, with all that it was given. */
   readonly stream?: bigint;
+  /** Another process's CUevent, as cuIpcGetEventHandle or torch's `Event.ipc_handle()` gives it: 64 bytes. */
+  readonly eventHandle?: Uint8Array;
 }
 
 /** Regions from here on are a plan's own memory: OWN_MEMORY + its index. */

@@ -205,7 +205,7 @@ export class Transfer {
       await done;
       throw new KVOffloadError(
         'KVO_ARGUMENT_INVALID',
-        `after: ${failure.call} failed: ${failure.text}; pass a CUevent or CUstream of this engine's GPU and process`,
+        `after: ${failure.call} failed: ${failure.text}; pass a CUevent or CUstream of this engine's GPU and process, or another's event by its IPC handle`,
       );
     }
     const forget = onAbort(signal, () => {

@@ -1,4 +1,5 @@
 // What of NativeEngine concerns device memory.
+#include <algorithm>
 #include <cstring>
 #include <functional>
 #include <string>
@@ -30,7 +31,13 @@ bool EngineObject::submitAfter(const std::shared_ptr<Batch>& batch, const Napi::
   if (waiting_ == nullptr) {
     next("cuStreamCreate", [&] { return cuda.createStream(&waiting_, kCudaStreamNonBlocking); });
   }
-  if (event == nullptr) {
+  if (const Napi::Value shared = wait.Get("eventHandle"); shared.IsTypedArray()) {
+    const Span given = bytesOf(shared);
+    CudaIpcHandle handle{};
+    std::memcpy(handle.bytes, given.data, std::min(given.bytes, sizeof handle.bytes));
+    next("cuIpcOpenEventHandle", [&] { return cuda.openIpcEvent(&own, handle); });
+    event = own;
+  } else if (event == nullptr) {
     const auto stream = reinterpret_cast<CudaStream>(handleOf("stream"));
     next("cuEventCreate", [&] { return cuda.createEvent(&own, kCudaEventDisableTiming); });
     next("cuEventRecord", [&] { return cuda.recordEvent(own, stream); });

@@ -48,6 +48,7 @@ std::string bindAll(const Library& library, Cuda& cuda) {
   bind("cuEventRecord", cuda.recordEvent);
   bind("cuEventQuery", cuda.queryEvent);
   bind("cuEventSynchronize", cuda.synchronizeEvent);
+  bind("cuIpcOpenEventHandle", cuda.openIpcEvent);
   bind("cuMemcpyHtoD_v2", cuda.toDevice);
   bind("cuMemcpyDtoH_v2", cuda.toHost);
   bind("cuMemcpyHtoDAsync_v2", cuda.toDeviceAsync);

@@ -45,6 +45,7 @@ inline constexpr int kCudaPointerRangeStart = 11;
 inline constexpr int kCudaPointerRangeSize = 12;
 inline constexpr unsigned kCudaMemoryDevice = 2;
 
+// Of memory, or of an event: CUipcMemHandle and CUipcEventHandle are alike.
 struct CudaIpcHandle {
   unsigned char bytes[64];
 };
@@ -94,6 +95,7 @@ struct Cuda {  // NOLINT(cppcoreguidelines-pro-type-member-init)
   CudaResult (*recordEvent)(CudaEvent event, CudaStream stream);
   CudaResult (*queryEvent)(CudaEvent event);
   CudaResult (*synchronizeEvent)(CudaEvent event);
+  CudaResult (*openIpcEvent)(CudaEvent* event, CudaIpcHandle handle);
   CudaResult (*toDevice)(CudaAddress to, const void* from, size_t bytes);
   CudaResult (*toHost)(void* to, CudaAddress from, size_t bytes);
   CudaResult (*toDeviceAsync)(CudaAddress to, const void* from, size_t bytes, CudaStream stream);

@@ -39,9 +39,9 @@ export interface CallOptions {
 export interface MoveOptions extends CallOptions {
   /**
    * What of the GPU's work must be done before memory is read or written: a CUevent that was recorded, a CUstream (all
-   * that it was given before this call; 0 is the default stream), or `device`, for everything that this process gave
-   * the GPU. CUDA's handles are addresses: one that is none may end the process. Default: nothing, so that the caller
-   * must have waited.
+   * that it was given before this call; 0 is the default stream), another process's event by its IPC handle (64 bytes,
+   * recorded there before this call), or `device`, for everything that this process gave the GPU. CUDA's handles are
+   * addresses: one that is none may end the process. Default: nothing, so that the caller must have waited.
    */
   readonly after?: Wait | 'device';
 }

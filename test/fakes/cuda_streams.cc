@@ -106,20 +106,19 @@ CudaResult copyBatch(CudaAddress* to, CudaAddress* from, size_t* bytes, size_t n
   });
 }
 
+std::shared_ptr<Recording> lastOf(EventOf& event) {
+  const std::lock_guard lock(event.mutex);
+  return event.last || !event.shared ? event.last : event.shared->last();
+}
+
 CudaResult waitEvent(CudaStream stream, CudaEvent event, unsigned) {
   return call("waitEvent", Needs::kContext, [&] {
     const auto of = driver().streamOf(stream);
     const auto one = driver().events.find(event);
     if (!of || !one) return kInvalidHandle;
-    const std::lock_guard lock(one->mutex);
-    if (one->last) of->stream->waitFor(one->last);
+    if (auto last = lastOf(*one)) of->stream->waitFor(std::move(last));
     return kCudaSuccess;
   });
-}
-
-std::shared_ptr<Recording> lastOf(EventOf& event) {
-  const std::lock_guard lock(event.mutex);
-  return event.last;
 }
 
 }  // namespace
@@ -200,6 +199,8 @@ KVO_FAKE_API CudaResult cuEventCreate(CudaEvent* event, unsigned flags) {
     if (flags > 7) return kInvalidValue;
     auto one = std::make_shared<EventOf>();
     one->context = currentContext();
+    one->interprocess = (flags & kEventInterprocess) != 0;
+    if (one->interprocess && (flags & kCudaEventDisableTiming) == 0) return kInvalidValue;
     *event = driver().events.add(std::move(one));
     count(Counter::kEvents);
     return kCudaSuccess;
@@ -222,6 +223,31 @@ KVO_FAKE_API CudaResult cuEventRecord(CudaEvent event, CudaStream stream) {
     driver().order(*of->context, *of->stream);
     const std::lock_guard lock(one->mutex);
     one->last = of->stream->record();
+    if (one->shared) one->shared->record(*of->stream);
+    return kCudaSuccess;
+  });
+}
+
+KVO_FAKE_API CudaResult cuIpcGetEventHandle(CudaIpcHandle* handle, CudaEvent event) {
+  return call("getIpcEvent", Needs::kContext, [&] {
+    const auto one = driver().events.find(event);
+    if (!one || !one->interprocess) return kInvalidHandle;
+    const std::lock_guard lock(one->mutex);
+    if (!one->shared) one->shared = SharedEvent::make();
+    if (!one->shared) return kCudaOutOfMemory;
+    *handle = one->shared->handle();
+    return kCudaSuccess;
+  });
+}
+
+KVO_FAKE_API CudaResult cuIpcOpenEventHandle(CudaEvent* event, CudaIpcHandle handle) {
+  return call("openIpcEvent", Needs::kContext, [&] {
+    auto one = std::make_shared<EventOf>();
+    one->context = currentContext();
+    one->shared = SharedEvent::open(handle);
+    if (!one->shared) return kInvalidHandle;
+    *event = driver().events.add(std::move(one));
+    count(Counter::kEvents);
     return kCudaSuccess;
   });
 }
@@ -297,6 +323,8 @@ KVO_FAKE_IS(cuEventDestroy_v2, Cuda::destroyEvent);
 KVO_FAKE_IS(cuEventRecord, Cuda::recordEvent);
 KVO_FAKE_IS(cuEventQuery, Cuda::queryEvent);
 KVO_FAKE_IS(cuEventSynchronize, Cuda::synchronizeEvent);
+KVO_FAKE_IS(cuIpcOpenEventHandle, Cuda::openIpcEvent);
+KVO_FAKE_IS(cuIpcGetEventHandle, static_cast<GetEventHandle*>(nullptr));
 KVO_FAKE_IS(cuMemcpyHtoD_v2, Cuda::toDevice);
 KVO_FAKE_IS(cuMemcpyDtoH_v2, Cuda::toHost);
 KVO_FAKE_IS(cuMemcpyHtoDAsync_v2, Cuda::toDeviceAsync);

@@ -20,6 +20,7 @@
 #include "faults.h"
 #include "handles.h"
 #include "memory.h"
+#include "shared_event.h"
 #include "shim/cuda.h"
 #include "stream.h"
 
@@ -51,6 +52,8 @@ struct EventOf {
   Context* context = nullptr;
   std::mutex mutex;
   std::shared_ptr<Recording> last;  // null: never recorded, which counts as done
+  bool interprocess = false;
+  std::shared_ptr<SharedEvent> shared;  // once exported, and of another process's
 };
 
 struct ModuleOf {

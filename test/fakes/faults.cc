@@ -55,6 +55,8 @@ const std::set<std::string>& calls() {
       "openIpc",
       "closeIpc",
       "getIpc",
+      "openIpcEvent",
+      "getIpcEvent",
       "createStream",
       "destroyStream",
       "waitEvent",

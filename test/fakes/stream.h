@@ -42,9 +42,14 @@ class Health {
 // One recording of an event, done when its stream gets there.
 class Recording {
  public:
-  bool isDone();
+  Recording() = default;
+  virtual ~Recording() = default;
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
+
+  virtual bool isDone();
+  virtual void wait();
   void finish();
-  void wait();
 
  private:
   std::mutex mutex_;

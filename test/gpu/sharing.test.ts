@@ -164,6 +164,30 @@ onHardware('a tensor of torch', () => {
       expect(two.release()).toBe(true);
     });
 
+    it.each(['staged', 'gds'])('is stored once an event of its owner’s is done, transport %s', async (transport) => {
+      const bytes = 3 * MIB;
+      const torch = new Torch();
+      const { handle, offset, sha256: before } = await torch.make('late', bytes, 1);
+      const engine = await open(bytes, { transport });
+      const memory = await engine.openDeviceMemory({ handle: Buffer.from(handle, 'hex'), offset, byteLength: bytes });
+      const slot = await oneSlot(engine);
+      const late = (await torch.ask({ op: 'later', name: 'late', seed: 2 })) as { event: string; sha256: string };
+      expect(late).toMatchObject({ pending: true });
+      const after = { eventHandle: Buffer.from(late.event, 'hex') };
+      const storing = engine.store(tokens(1), [memory], { after });
+      // Without the wait it is what was there.
+      expect((await engine.store(tokens(1, 1), [memory])).present).toBe(1);
+      expect((await storing).present).toBe(1);
+      for (const [seed, expected] of [late.sha256, before].entries()) {
+        expect((await engine.retrieve(tokens(1, seed), [slot])).tokens).toBe(1);
+        expect(sha256(held(slot))).toBe(expected);
+      }
+      // Done by now: opened again, it is not waited for.
+      for (let seed = 2; seed < 50; seed++) {
+        expect((await engine.store(tokens(1, seed), [memory], { after })).present).toBe(1);
+      }
+    });
+
     it('may be a paged cache, layer by layer', async () => {
       const layers = 4;
       const block = 32 * 1024;

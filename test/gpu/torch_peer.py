@@ -2,6 +2,8 @@
 
   {"op": "make", "name", "bytes", "seed"}  -> {handle (hexadecimal digits), offset, sha256}: of random bytes
   {"op": "sha256", "name"}                 -> of what the tensor holds now
+  {"op": "later", "name", "seed"}          -> {event (hexadecimal digits), sha256, pending}: other random bytes, written after half a
+                                              second; the event is behind that
   {"op": "drop", "name"}                   -> null
 """
 import hashlib
@@ -11,6 +13,7 @@ import sys
 import torch
 
 tensors = {}
+kept = []
 
 
 def sha256(tensor):
@@ -18,8 +21,7 @@ def sha256(tensor):
 
 
 def make(request):
-    generator = torch.Generator().manual_seed(request["seed"])
-    source = torch.randint(0, 256, (request["bytes"],), dtype=torch.uint8, generator=generator)
+    source = random(request["bytes"], request["seed"])
     # Written by a stream of its own, as a model's kernels write, and waited for: that is the owner's part.
     stream = torch.cuda.Stream()
     tensor = torch.empty(request["bytes"], dtype=torch.uint8, device="cuda")
@@ -31,9 +33,30 @@ def make(request):
     return {"handle": handle.hex(), "offset": offset + tensor.storage_offset(), "sha256": sha256(tensor)}
 
 
+def random(count, seed):
+    return torch.randint(0, 256, (count,), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+
+
+def later(request):
+    tensor = tensors[request["name"]]
+    source = random(tensor.numel(), request["seed"])
+    on_gpu = source.cuda()
+    event = torch.cuda.Event(enable_timing=False, interprocess=True)
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        torch.cuda._sleep(1_000_000_000)
+        tensor.copy_(on_gpu)
+        event.record()
+    kept.append((event, on_gpu))
+    return {"event": event.ipc_handle().hex(), "sha256": sha256(source), "pending": not event.query()}
+
+
 def answer(request):
     if request["op"] == "make":
         return make(request)
+    if request["op"] == "later":
+        return later(request)
     if request["op"] == "sha256":
         torch.cuda.synchronize()
         return sha256(tensors[request["name"]])

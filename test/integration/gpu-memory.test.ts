@@ -1,12 +1,11 @@
 /** Memory of a GPU: the buffer, the caller's own, another process's. The GPU is the fake of test/fakes. */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { ChunkMemory, KVCacheEngine } from '../../src/index.js';
 import { CHUNK, CHUNK_BYTES, modelOfKiB, openEngine, payloads } from '../support/engine.js';
 import { dataFiles, temporaryDirectory } from '../support/directories.js';
-import { FAKES, control, counted, deviceFile, fakeGpu, fakeSettings, gpuSetup, held } from '../support/gpu.js';
+import { control, counted, deviceFile, fakeGpu, fakeSettings, gpuSetup, held } from '../support/gpu.js';
+import { gpuPeer } from '../support/gpu-peer.js';
 import { outcomesOf, rejection, thrown } from '../support/outcomes.js';
 import { payload, sameBytes, tokens } from '../support/payload.js';
 
@@ -234,35 +233,6 @@ describe('memory that is refused', () => {
   });
 });
 
-interface Peer {
-  readonly pid: string;
-  readonly allocate: (bytes: number) => Promise<{ address: bigint; handle: Buffer }>;
-  readonly free: (address: bigint) => Promise<void>;
-}
-
-/** Another process with memory on the same GPU. */
-function peer(): Peer {
-  const child: ChildProcessWithoutNullStreams = spawn(FAKES.peer, [FAKES.cuda]);
-  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-  onTestFinished(() => {
-    child.stdin.end();
-  });
-  const ask = async (line: string): Promise<string[]> => {
-    child.stdin.write(`${line}\n`);
-    return ((await lines.next()).value as string).split(' ');
-  };
-  return {
-    pid: String(child.pid),
-    allocate: async (size) => {
-      const [address = '', handle = ''] = await ask(`allocate ${size}`);
-      return { address: BigInt(address), handle: Buffer.from(handle, 'hex') };
-    },
-    free: async (address) => {
-      expect(await ask(`free ${address}`)).toEqual(['ok']);
-    },
-  };
-}
-
 describe('memory of another process', () => {
   const torch = (kind: string, handle: Uint8Array) => Buffer.concat([Buffer.from([2]), Buffer.from(kind), handle]);
 
@@ -271,7 +241,7 @@ describe('memory of another process', () => {
     ['torch’s export', (handle: Buffer) => torch('c', handle)],
   ])('is stored from and retrieved into: %s', async (_, spelled) => {
     const imports = counted('cuda')['imports'] ?? 0;
-    const other = peer();
+    const other = gpuPeer();
     const { address, handle } = await other.allocate(65536);
     writeFileSync(
       deviceFile(address, other.pid),
@@ -300,7 +270,7 @@ describe('memory of another process', () => {
   });
 
   it('is refused outside its allocation, and once it is freed', async () => {
-    const other = peer();
+    const other = gpuPeer();
     const { address, handle } = await other.allocate(65536);
     const engine = await open();
     for (const [offset, byteLength] of [

@@ -1,10 +1,11 @@
 /** What a store or retrieve waits for on the GPU, and what ends the wait. The GPU is the fake of test/fakes. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { KVCacheEngine, MoveOptions, Slot } from '../../src/index.js';
 import { CHUNK, CHUNK_BYTES, openEngine } from '../support/engine.js';
 import { filesBelow, onlyDataFile, temporaryDirectory } from '../support/directories.js';
 import { control, gpuSetup, held } from '../support/gpu.js';
+import { gpuPeer } from '../support/gpu-peer.js';
 import { codesOf, outcomesOf, thrown } from '../support/outcomes.js';
 import { payload, sameBytes, tokens } from '../support/payload.js';
 import { until } from '../support/process.js';
@@ -97,7 +98,12 @@ describe('after', () => {
     ['both', { event: 1n, stream: 1n }],
     ['neither', {}],
     ['a word', 'stream'],
+    ['null', null],
     ['too large', { stream: 2n ** 64n }],
+    ['an event handle of nobody’s', { eventHandle: new Uint8Array(64) }],
+    ['an event handle of another length', { eventHandle: new Uint8Array(63) }],
+    ['an event handle as text', { eventHandle: '00'.repeat(64) }],
+    ['an event and an event handle', { event: 1n, eventHandle: new Uint8Array(64) }],
   ])('is refused: %s', async (_, after) => {
     const { engine, slot, base } = await prepared();
     const options = { after } as MoveOptions;
@@ -111,6 +117,55 @@ describe('after', () => {
   it('is refused without a GPU', async () => {
     const engine = await openEngine({ base: temporaryDirectory(), own: { device: 'cpu' } });
     expect(await thrown(() => engine.store(prompt, [early], STREAM))).toMatchObject({ code: 'KVO_ARGUMENT_INVALID' });
+  });
+});
+
+describe('a store that waits for an event of another process', () => {
+  const DEVICE_BYTES = 65_536;
+
+  async function lent(lagMs: number) {
+    const base = temporaryDirectory();
+    const other = gpuPeer({ KVO_FAKE_LAG_US: String(lagMs * 1000) });
+    const { address, handle } = await other.allocate(DEVICE_BYTES);
+    const engine = await openEngine(gpuSetup(base));
+    const memory = await engine.openDeviceMemory({ handle, byteLength: DEVICE_BYTES });
+    return { base, other, address, engine, part: { memory, offset: 0, length: CHUNK_BYTES } };
+  }
+
+  it('sees what was written until the event', async () => {
+    const { base, other, address, engine, part } = await lent(300);
+    const eventHandle = await other.later(address);
+    const storing = engine.store(prompt, [part], { after: { eventHandle } });
+    // Reused at once, as a caller may.
+    eventHandle.fill(0);
+    expect(filesBelow(base)).toEqual([]);
+    expect(outcomesOf(await storing)).toEqual(['stored']);
+    expect(sameBytes(readFileSync(onlyDataFile(base)).subarray(4096), new Uint8Array(CHUNK_BYTES).fill(7))).toBe(true);
+  });
+
+  it('begins at once where the event is done, and keeps none open', async () => {
+    const { other, address, engine, part } = await lent(0);
+    const eventHandle = await other.later(address);
+    const store = async (first: number) => {
+      const stored = await engine.store(tokens(CHUNK, first), [part], { after: { eventHandle } });
+      expect(outcomesOf(stored)).toEqual(['stored']);
+      return held()['events'];
+    };
+    const events = await store(1);
+    for (let first = 2; first < 20; first++) expect(await store(first)).toBe(events);
+  });
+
+  it('is refused where its process is gone', async () => {
+    const { base, other, address, engine, part } = await lent(0);
+    const eventHandle = await other.later(address);
+    process.kill(Number(other.pid));
+    await until(() => !existsSync(`/proc/${other.pid}/fd`));
+    const error = await thrown(() => engine.store(prompt, [part], { after: { eventHandle } }));
+    expect(error).toMatchObject({
+      code: 'KVO_ARGUMENT_INVALID',
+      message: expect.stringContaining('cuIpcOpenEventHandle') as string,
+    });
+    expect(filesBelow(base)).toEqual([]);
   });
 });
 
