@@ -41,8 +41,9 @@ TEST(aCopyToTheHostIsNotSeenBeforeItsStreamIsDone) {
   control("streamCopy:hang");
   CHECK_EQ(rig.cuda->toHostAsync(host.data(), device, 4096, rig.stream), kCudaSuccess);
   CHECK_EQ(rig.cuda->recordEvent(rig.event, rig.stream), kCudaSuccess);
-  CHECK_EQ(rig.cuda->queryEvent(rig.event), kCudaNotReady);
   CHECK_EQ(host.text(), std::string(4096, 'h'));
+  // A call after the look: the stream, which hangs in asking the same state, goes on after it.
+  CHECK_EQ(rig.cuda->queryEvent(rig.event), kCudaNotReady);
   control("");
   CHECK_EQ(rig.cuda->synchronizeEvent(rig.event), kCudaSuccess);
   CHECK_EQ(host.text(), std::string(4096, 'd'));
@@ -55,7 +56,9 @@ TEST(aCopyToTheDeviceReadsItsSourceLate) {
   Pinned host(rig, 4096, 'h');
   control("streamCopy:hang");
   CHECK_EQ(rig.cuda->toDeviceAsync(device, host.data(), 4096, rig.stream), kCudaSuccess);
+  CHECK_EQ(rig.cuda->recordEvent(rig.event, rig.stream), kCudaSuccess);
   std::memset(host.data(), 'x', 4096);  // too early, as a caller that forgets to wait
+  CHECK_EQ(rig.cuda->queryEvent(rig.event), kCudaNotReady);
   control("");
   CHECK_EQ(rig.cuda->synchronizeStream(rig.stream), kCudaSuccess);
   CHECK_EQ(rig.bytes(device, 4096), std::string(4096, 'x'));
